@@ -1,0 +1,46 @@
+"""Packaging of tfssvae; build, lint and test settings are in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "tfssvae/__init__.py").read_text())[1]
+
+setup(
+    name="tfssvae",
+    version=VERSION,
+    description="Semi-supervised variational autoencoders on TensorFlow, Keras 3 and TFP",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    packages=find_packages(include=["tfssvae", "tfssvae.*"]),
+    package_data={"tfssvae": ["py.typed"]},
+    python_requires=">=3.10,<3.14",
+    install_requires=[
+        # Keras, TFP and their shim are tested together with one minor version of TensorFlow.
+        "tensorflow>=2.21,<2.22",
+        "keras>=3.12,<4",
+        "tensorflow-probability[tf]>=0.25,<0.26",
+        "tensorboard>=2.20,<3",
+        "tensorflow-datasets>=4.9.9,<5",
+        "importlib_resources>=6",  # tensorflow-datasets imports it without declaring it
+        "numpy>=1.26,<3",
+        "scikit-learn>=1.6,<2",
+        "matplotlib>=3.8,<4",
+        "pillow>=10",
+    ],
+    extras_require={
+        "test": ["pytest>=8,<10", "ruff>=0.9", "mypy>=1.14"],
+        "serving": ["tensorflow-serving-api>=2.19,<3"],
+        "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
+    },
+    entry_points={"console_scripts": ["tfssvae=tfssvae.cli:main"]},
+    classifiers=[
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
+)

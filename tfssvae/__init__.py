@@ -1,0 +1,41 @@
+"""Semi-supervised variational autoencoders on TensorFlow, Keras 3 and TensorFlow Probability.
+
+Everything is imported when it is first used: `import tfssvae` does not import TensorFlow.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_MODULES = (
+    "checks",
+    "data",
+    "evaluation",
+    "layers",
+    "losses",
+    "models",
+    "networks",
+    "regularizers",
+    "serving",
+    "training",
+)
+_NAMES = {
+    "METHODS": "tfssvae.models",
+    "InputError": "tfssvae.checks",
+    "SSVAEClassifier": "tfssvae.classifier",
+    "SemiSupervisedVAE": "tfssvae.core",
+}
+
+__all__ = [*_MODULES, *_NAMES]
+
+
+def __getattr__(name: str):
+    if name in _MODULES:
+        return import_module(f"tfssvae.{name}")
+    if name in _NAMES:
+        return getattr(import_module(_NAMES[name]), name)
+    raise AttributeError(f"module 'tfssvae' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,118 @@
+"""The one typed batch that every method sees, made from whatever Keras passes to a step."""
+
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from tfssvae.checks import InputError
+from tfssvae.layers import scale_images
+from tfssvae.noise import Noise
+
+_KEYS = ("labelled", "unlabelled", "unfeatured")
+
+
+class Batch(NamedTuple):
+    """Labelled, unlabelled and unfeatured examples; a part that is absent has no rows.
+
+    Attributes:
+        images: (L + U, *input_shape) float32 in [0, 1]: the labelled rows, then the unlabelled.
+        labels: (L,) int32 classes; -1 where a row has no label after all.
+        weights: (L,) float32: sample weights of the labelled rows, 0 where the label is -1.
+        unfeatured: (F, K) float32: class probabilities of labels that have no image.
+        num_unlabelled: U.
+        noise: the random numbers of this step.
+    """
+
+    images: tf.Tensor
+    labels: tf.Tensor
+    weights: tf.Tensor
+    unfeatured: tf.Tensor
+    num_unlabelled: tf.Tensor | int
+    noise: Noise
+
+    @property
+    def num_labelled(self):
+        """L."""
+        return _rows(self.labels)
+
+    def normal(self, size: int) -> tf.Tensor:
+        """Return one standard normal vector per example: (L + U, size)."""
+        # Two draws: a strategy shards labelled and unlabelled rows separately.
+        labelled = self.noise.normal((self.num_labelled, size))
+        return tf.concat([labelled, self.noise.normal((self.num_unlabelled, size))], axis=0)
+
+
+def make_batch(data, input_shape, num_classes: int, noise: Noise) -> Batch:
+    """Return the batch that `data` describes.
+
+    Args:
+        data: Keras's `x`, `(x,)`, `(x, y)` or `(x, y, sample_weight)`. `x` is a tensor, whose rows
+            are then both labelled and unlabelled examples, or a dict with any of "labelled",
+            "unlabelled" and "unfeatured" (labels (F,) or class probabilities (F, K)). `y` holds
+            the labels of the labelled rows, -1 where there is none.
+        input_shape: shape of one example.
+        num_classes: K.
+        noise: the random numbers of the step.
+
+    Raises:
+        InputError: a key, a shape or a type is not as described.
+    """
+    x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
+    empty = tf.zeros((0, *input_shape))
+    if isinstance(x, dict):
+        unknown = sorted(set(x) - set(_KEYS))
+        if unknown:
+            raise InputError(f"a batch has the keys {', '.join(_KEYS)}; got {', '.join(unknown)}")
+        labelled, unlabelled = x.get("labelled"), x.get("unlabelled")
+        if (labelled is None) != (y is None):
+            raise InputError('a batch needs both x["labelled"] and y, or neither')
+    else:
+        labelled, unlabelled = (None if y is None else x), x
+    labelled = empty if labelled is None else _examples(labelled, input_shape)
+    unlabelled = empty if unlabelled is None else _examples(unlabelled, input_shape)
+    labels = tf.zeros((0,), tf.int32) if y is None else _class_indices(y, num_classes)
+    known = tf.cast(labels >= 0, tf.float32)
+    if weights is not None:
+        known *= tf.cast(tf.reshape(weights, [-1]), tf.float32)
+    unfeatured = x.get("unfeatured") if isinstance(x, dict) else None
+    if unfeatured is None:
+        unfeatured = tf.zeros((0, num_classes))
+    elif unfeatured.dtype.is_integer:
+        unfeatured = tf.one_hot(tf.reshape(unfeatured, [-1]), num_classes)
+    return Batch(
+        images=tf.concat([labelled, unlabelled], axis=0),
+        labels=labels,
+        weights=known,
+        unfeatured=tf.cast(unfeatured, tf.float32),
+        num_unlabelled=_rows(unlabelled),
+        noise=noise,
+    )
+
+
+def _rows(values: tf.Tensor):
+    return tf.shape(values)[0] if values.shape[0] is None else values.shape[0]
+
+
+def _examples(x, input_shape) -> tf.Tensor:
+    images = scale_images(x)
+    if images.shape.rank == len(input_shape) and input_shape[-1] == 1:
+        images = images[..., None]
+    if images.shape.rank != len(input_shape) + 1 or list(images.shape[1:]) != list(input_shape):
+        raise InputError(
+            f"expected images of shape (batch, {', '.join(map(str, input_shape))}), "
+            f"got {tuple(images.shape)}"
+        )
+    return images
+
+
+def _class_indices(y, num_classes: int) -> tf.Tensor:
+    y = tf.convert_to_tensor(y)
+    if y.shape.rank == 2 and y.shape[1] == num_classes and num_classes > 1:
+        one_hot = tf.argmax(y, axis=-1, output_type=tf.int32)
+        return tf.where(tf.reduce_any(y > 0, axis=-1), one_hot, -1)
+    if y.shape.rank == 2 and y.shape[1] != 1 or y.shape.rank not in (1, 2):
+        raise InputError(
+            f"expected labels of shape (batch,) or one-hot (batch, {num_classes}), got {y.shape}"
+        )
+    return tf.cast(tf.reshape(y, [-1]), tf.int32)

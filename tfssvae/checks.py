@@ -1,0 +1,247 @@
+"""Checks of what users bring: every refusal is one sentence that says what to do.
+
+Only numpy is imported here, so that the command line can refuse bad input at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+_BLOCK_BYTES = 1 << 26  # 64 MiB: bounds the temporary copies made of large arrays
+_SHOWN_NAMES = 20
+
+
+class InputError(ValueError):
+    """Bad input from the user; the message says what was expected, what came, what to do."""
+
+
+def row_blocks(x: NDArray[Any], itemsize: int | None = None) -> Iterator[slice]:
+    """Slices of rows that together cover `x`, each of about 64 MiB.
+
+    Args:
+        x: array (n, ...).
+        itemsize: bytes per element of the temporary that the caller makes of a block;
+            that of `x` when not given.
+    """
+    row_bytes = math.prod(x.shape[1:]) * (itemsize or x.itemsize)
+    rows = max(1, _BLOCK_BYTES // max(1, row_bytes))
+    for start in range(0, len(x), rows):
+        yield slice(start, start + rows)
+
+
+def check_images(x: ArrayLike, name: str = "x", shape: Sequence[int] | None = None) -> NDArray[Any]:
+    """Returns images or a table as uint8 in 0..255 or float32 in 0..1.
+
+    Args:
+        x: table (n, d), grey images (n, h, w) or images (n, h, w, c). uint8 stays as it is, bool
+            becomes 0 and 255, other integers must be in 0..255, floats must be in 0..1.
+        name: how messages call the array.
+        shape: expected shape of one example; (28, 28) means (28, 28, 1).
+
+    Returns:
+        (n, d) or (n, h, w, c), uint8 or float32. No copy is made of uint8 and float32 arrays.
+
+    Raises:
+        InputError: for another rank, shape or dtype, an empty array, or values out of range.
+    """
+    array = _as_numbers(x, name, "images are arrays of numbers")
+    if array.ndim not in (2, 3, 4):
+        raise InputError(
+            f"{name} must have shape (n, d), (n, h, w) or (n, h, w, c), got {array.shape}."
+            + (f" For one example pass {name}[None]." if array.ndim == 1 else "")
+        )
+    if array.size == 0:
+        raise InputError(f"{name} is empty: its shape is {array.shape}.")
+    if shape is not None:
+        _check_shape(array.shape, tuple(shape), name)
+    array = _as_pixels(array, name)
+    return array[..., np.newaxis] if array.ndim == 3 else array
+
+
+def check_labels(
+    y: ArrayLike,
+    num_classes: int | None = None,
+    name: str = "y",
+    allow_unlabelled: bool = True,
+) -> NDArray[np.int32]:
+    """Returns class labels as int32 (n,), with -1 where there is no label.
+
+    Args:
+        y: (n,) or (n, 1) integers or floats with integer values; with `num_classes` = K also
+            (n, K) one-hot rows.
+        num_classes: K; labels must be below it. None: no upper limit.
+        name: how messages call the array.
+        allow_unlabelled: whether -1 is accepted.
+
+    Raises:
+        InputError: for another shape or dtype, an empty array, labels that are not whole
+            numbers, or labels out of range.
+    """
+    array = _as_numbers(y, name, "labels are integers (see numpy.unique with return_inverse=True)")
+    if array.size == 0:
+        raise InputError(f"{name} is empty: its shape is {array.shape}.")
+    if array.ndim == 2:
+        array = array[:, 0] if array.shape[1] == 1 else _from_one_hot(array, num_classes, name)
+    if array.ndim != 1:
+        raise InputError(f"{name} must have one label per example, (n,), got {array.shape}.")
+    if array.dtype.kind == "f":
+        _refuse_labels(array, ~np.isfinite(array), name, "must be finite numbers")
+        _refuse_labels(array, array != np.floor(array), name, "must be whole numbers")
+    low = -1 if allow_unlabelled else 0
+    high = np.iinfo(np.int32).max if num_classes is None else num_classes - 1
+    allowed = f"{low} or more" if num_classes is None else f"in {low}..{high}"
+    meaning = " (-1 = unlabelled)" if allow_unlabelled else ""
+    _refuse_labels(array, (array < low) | (array > high), name, f"must be {allowed}{meaning}")
+    return array.astype(np.int32)
+
+
+def check_same_length(
+    x: NDArray[Any], y: NDArray[Any], names: tuple[str, str] = ("x", "y")
+) -> None:
+    """Refuses two arrays whose first axes differ.
+
+    Raises:
+        InputError: naming both lengths.
+    """
+    if len(x) != len(y):
+        raise InputError(
+            f"{names[0]} and {names[1]} must have the same length, got {len(x)} and {len(y)}."
+        )
+
+
+def check_count(value: Any, name: str) -> int:
+    """Returns a whole number that is 0 or more as an int.
+
+    Raises:
+        InputError: for anything else, bool included.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+        raise InputError(f"{name} must be a whole number, 0 or more, got {value!r}.")
+    return int(value)
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """Text for messages about an unknown name: the nearest known name and the known names.
+
+    >>> closest("mnits", ["mnist", "digits"])
+    'did you mean "mnist"? Known: digits, mnist'
+    >>> closest("abc", ["mnist", "digits"])
+    'known: digits, mnist'
+    """
+    names = sorted(set(known))
+    shown = names
+    if len(names) > _SHOWN_NAMES:
+        shown = difflib.get_close_matches(name, names, n=_SHOWN_NAMES, cutoff=0.0)
+    listed = ", ".join(shown) + (f" ... ({len(names)} in all)" if shown is not names else "")
+    by_lower_case = {entry.lower(): entry for entry in names}
+    match = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
+    if match:
+        return f'did you mean "{by_lower_case[match[0]]}"? Known: {listed}'
+    return f"known: {listed}"
+
+
+def _as_numbers(values: ArrayLike, name: str, expected: str) -> NDArray[Any]:
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} cannot be read as an array ({error}): {expected}.") from error
+    if array.dtype.kind not in "buif":
+        raise InputError(f"{name} has dtype {array.dtype}: {expected}.")
+    return array
+
+
+def _check_shape(got: tuple[int, ...], expected: tuple[int, ...], name: str) -> None:
+    def with_channel(one: tuple[int, ...]) -> tuple[int, ...]:
+        return (*one, 1) if len(one) == 2 else one
+
+    if with_channel(got[1:]) == with_channel(expected):
+        return
+    hint = f" For one example pass {name}[None]." if got == expected else ""
+    wanted = ", ".join(map(str, expected))
+    raise InputError(f"{name} must have shape (n, {wanted}), got {got}.{hint}")
+
+
+def _as_pixels(x: NDArray[Any], name: str) -> NDArray[Any]:
+    if x.dtype == np.uint8:
+        return x
+    if x.dtype.kind == "b":
+        return np.multiply(x, np.uint8(255), dtype=np.uint8)
+    low, high = _limits(x, name)
+    if x.dtype.kind == "f":
+        if low < 0 or high > 1:
+            raise InputError(_range_message(low, high, name))
+        return x.astype(np.float32, copy=False)
+    if low < 0 or high > 255:
+        raise InputError(
+            f"{name} has integers from {low} to {high}, pixels must be in 0..255:"
+            f" scale them to floats in 0..1 or to 0..255."
+        )
+    return x.astype(np.uint8)
+
+
+def _limits(x: NDArray[Any], name: str) -> tuple[float, float]:
+    lows, highs = [], []
+    for rows in row_blocks(x):
+        low, high = x[rows].min(), x[rows].max()
+        if not (np.isfinite(low) and np.isfinite(high)):
+            raise InputError(_not_finite_message(x, name))
+        lows.append(low)
+        highs.append(high)
+    return min(lows).item(), max(highs).item()
+
+
+def _not_finite_message(x: NDArray[Any], name: str) -> str:
+    count, first = 0, ""
+    for rows in row_blocks(x):
+        bad = np.argwhere(~np.isfinite(x[rows]))
+        if len(bad) and not first:
+            first = ", ".join(str(i) for i in (bad[0][0] + rows.start, *bad[0][1:]))
+        count += len(bad)
+    return (
+        f"{name} has {count} NaN or infinite value{'s' if count > 1 else ''}, the first at"
+        f" {name}[{first}]: remove or replace them (numpy.nan_to_num)."
+    )
+
+
+def _range_message(low: float, high: float, name: str) -> str:
+    if low >= 0:
+        what_to_do = (
+            "divide by 255" if high <= 255 else "divide by the largest possible value"
+        ) + " (or pass 8-bit images as uint8)"
+    elif low >= -1 and high <= 1:
+        what_to_do = f"use ({name} + 1) / 2"
+    else:
+        what_to_do = f"use ({name} - low) / (high - low) with the limits of your data"
+    return f"{name} has floats from {low:g} to {high:g}, they must be in 0..1: {what_to_do}."
+
+
+def _from_one_hot(y: NDArray[Any], num_classes: int | None, name: str) -> NDArray[Any]:
+    if num_classes is None or y.shape[1] != num_classes:
+        raise InputError(
+            f"{name} must have one label per example, (n,), or one-hot rows (n, num_classes):"
+            f" got {y.shape} with num_classes={num_classes}."
+        )
+    one_hot = ((y == 0) | (y == 1)).all(axis=1) & ((y == 1).sum(axis=1) == 1)
+    if not one_hot.all():
+        row = int(np.argmin(one_hot))
+        raise InputError(
+            f"{name} has {y.shape[1]} columns, so each row must be one-hot (a single 1, else 0),"
+            f" which row {row} is not: give one integer per example instead."
+        )
+    return np.argmax(y == 1, axis=1)
+
+
+def _refuse_labels(y: NDArray[Any], bad: NDArray[np.bool_], name: str, rule: str) -> None:
+    if not bad.any():
+        return
+    values = np.unique(y[bad])
+    shown = ", ".join(str(value) for value in values[:5]) + (", ..." if len(values) > 5 else "")
+    raise InputError(
+        f"{name} has labels {shown}, first at {name}[{int(np.argmax(bad))}]: labels {rule}."
+    )

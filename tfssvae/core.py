@@ -1,0 +1,467 @@
+"""The base of every method: one batch, named terms, one training step."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfssvae import checks
+from tfssvae.batch import Batch, make_batch
+from tfssvae.layers import scale_images
+from tfssvae.noise import Noise
+from tfssvae.trackers import NamedMeans
+from tfssvae.weights import Weight, is_one, resolve_weights, weight_at
+
+_ROWS_AT_A_TIME = 5000  # (example, sample) pairs in one block of the likelihood
+_EVALUATION_STEP = -1  # every evaluation draws the same noise, so that epochs compare
+
+
+class Terms(NamedTuple):
+    """What a method says about a batch.
+
+    Attributes:
+        values: name -> (rows,) nats per example, to be minimised. A name that begins with
+            "labelled_" or equals "classification" has one row per labelled example, one that
+            begins with "unlabelled_" one per unlabelled example, any other is averaged as it is.
+        logits: (L + U, K) unnormalised log q(y|x), for metrics and regularizers.
+        monitors: name -> values that are logged under "monitor/" and not part of the loss.
+        latents: name -> distribution or tensor that a regularizer may use, such as "z".
+    """
+
+    values: dict[str, tf.Tensor]
+    logits: tf.Tensor
+    monitors: dict[str, tf.Tensor] = {}  # noqa: RUF012 - a default of a NamedTuple, never mutated
+    latents: dict[str, object] = {}  # noqa: RUF012
+
+
+class SemiSupervisedVAE(keras.Model):
+    """A semi-supervised variational autoencoder.
+
+    A method implements `terms`, `predict_logits` and the four views of a trained model
+    (`posterior_mean`, `expected_image`, `sample_images`, `log_weights`), and calls `finish()` at
+    the end of its constructor. It never overrides the steps.
+
+    The loss is `sum_k weight_k(iterations) * mean(term_k)`; what is logged under a term's name is
+    its contribution, so that the logged terms add up to the loss. Where a weight is not the
+    constant 1 the term itself is logged as `monitor/<term>`.
+
+    Args:
+        input_shape: shape of one example, such as (28, 28, 1) or (64,).
+        num_classes: K, at least 2.
+        class_prior: p(y): None for uniform, K probabilities, or "labels" to estimate it from the
+            labels seen in training (add-one smoothing).
+        weights: term -> number or schedule; names may be patterns such as "*_kl_z".
+        regularizers: objects with `terms(model, batch, terms, training)` that return further
+            named terms.
+        seed: of the noise and of the initial weights of the default networks.
+    """
+
+    TERMS: ClassVar[dict[str, str]] = {}
+    """Name -> meaning of every term of the method."""
+
+    def __init__(
+        self,
+        input_shape: Sequence[int],
+        num_classes: int,
+        class_prior=None,
+        weights: Mapping[str, Weight] | None = None,
+        regularizers: Sequence = (),
+        seed: int = 0,
+        **kwargs,
+    ):
+        super().__init__(autocast=False, **kwargs)  # images stay as they come until they are scaled
+        self.example_shape = _checked_shape(input_shape)
+        if int(num_classes) != num_classes or num_classes < 2:
+            raise checks.InputError(f"num_classes must be an integer >= 2, got {num_classes}")
+        self.num_classes = int(num_classes)
+        self.num_pixels = int(np.prod(self.example_shape))
+        self.class_prior = _checked_prior(class_prior, self.num_classes)
+        self.weight_settings = dict(weights or {})
+        self.regularizers = list(regularizers)
+        self.seed = int(seed)
+        self.steps_done = self._counter("steps_done", (), "int64")
+        self.class_counts = self._counter("class_counts", (self.num_classes,), "float32")
+
+    # What a method implements ------------------------------------------------------------------
+
+    def terms(self, batch: Batch, training: bool) -> Terms:
+        """Return the named terms of the objective for a batch."""
+        raise NotImplementedError
+
+    def predict_logits(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Return unnormalised log q(y|x), (batch, K), for images in [0, 1]."""
+        raise NotImplementedError
+
+    def posterior_mean(self, x: tf.Tensor) -> tf.Tensor:
+        """Return the posterior mean of the latent code, (batch, d)."""
+        raise NotImplementedError
+
+    def expected_image(self, x: tf.Tensor) -> tf.Tensor:
+        """Return the reconstruction, (batch, *input_shape) in [0, 1]."""
+        raise NotImplementedError
+
+    def sample_images(self, labels: tf.Tensor, noise: Noise) -> tf.Tensor:
+        """Return one expected image per label, (batch, *input_shape) in [0, 1]."""
+        raise NotImplementedError
+
+    def log_weights(self, x: tf.Tensor, num_samples: int, noise: Noise) -> tf.Tensor:
+        """Return log p(x, latents) - log q(latents|x), (batch, num_samples), nats."""
+        raise NotImplementedError
+
+    @classmethod
+    def default_weights(cls) -> dict[str, Weight]:
+        """Return the weights that differ from 1 when the user sets none."""
+        return {}
+
+    @classmethod
+    def paper_weights(cls, num_labelled: int, num_unlabelled: int) -> dict[str, Weight]:
+        """Return the paper's weights for a data set with this many labels."""
+        raise NotImplementedError
+
+    # Construction ------------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """Build every part by evaluating the objective once on a tiny batch.
+
+        Raises:
+            InputError: a network does not fit the shapes, or a weight names an unknown term.
+        """
+        blank = np.zeros((2, *self.example_shape), "float32")
+        data = ({"labelled": blank[:1], "unlabelled": blank}, np.zeros(1, "int32"))
+        try:
+            found = self._objective(self._batch(data, _EVALUATION_STEP), training=False)
+        except checks.InputError:
+            raise
+        except (ValueError, tf.errors.InvalidArgumentError) as error:
+            raise checks.InputError(
+                f"the networks of {type(self).__name__} do not fit together for images of shape "
+                f"{self.example_shape}, {self.num_classes} classes: {error}"
+            ) from error
+        self.term_weights = resolve_weights(
+            list(found.values), self.default_weights(), self.weight_settings
+        )
+        raw = [name for name, weight in self.term_weights.items() if not is_one(weight)]
+        self._monitored = [*found.monitors, *raw]
+        self._means = NamedMeans(
+            ["loss", *found.values, *(f"monitor/{name}" for name in self._monitored)]
+        )
+        self.built = True
+
+    def _counter(self, name: str, shape: tuple, dtype: str):
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            dtype=dtype,
+            initializer="zeros",
+            trainable=False,
+            autocast=False,
+            aggregation="sum" if shape else "only_first_replica",
+        )
+
+    # The one training step ---------------------------------------------------------------------
+
+    def call(self, x, training=None):
+        """Return class probabilities (batch, K) of images (uint8, or float in [0, 1])."""
+        return tf.nn.softmax(self.predict_logits(scale_images(x), bool(training)))
+
+    def train_step(self, data):
+        """Take one optimizer step on a batch (see `batch.make_batch`); return the logs."""
+        batch = self._batch(data, self.steps_done)
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        with tf.GradientTape() as tape:
+            terms = self._objective(batch, training=True)
+            contributions, raw = self._contributions(terms, batch)
+            loss = tf.add_n(list(contributions.values()))
+            scaled = self.optimizer.scale_loss(loss / replicas)
+        variables = self.trainable_variables
+        self.optimizer.apply(tape.gradient(scaled, variables), variables)
+        self.steps_done.assign_add(1)
+        return self._report(batch, terms, contributions, raw, loss)
+
+    def test_step(self, data):
+        """Evaluate the objective on a batch without changing weights; return the logs."""
+        batch = self._batch(data, _EVALUATION_STEP)
+        terms = self._objective(batch, training=False)
+        contributions, raw = self._contributions(terms, batch)
+        loss = tf.add_n(list(contributions.values()))
+        return self._report(batch, terms, contributions, raw, loss)
+
+    def _batch(self, data, step) -> Batch:
+        return make_batch(data, self.example_shape, self.num_classes, Noise(self.seed, step))
+
+    def _objective(self, batch: Batch, training: bool) -> Terms:
+        if training and self.class_prior == "labels":
+            seen = tf.one_hot(batch.labels, self.num_classes)
+            self.class_counts.assign_add(tf.reduce_sum(seen, axis=0))
+        terms = self.terms(batch, training)
+        values = dict(terms.values)
+        monitors = {**self._bounds(terms), **terms.monitors}
+        for regularizer in self.regularizers:
+            added = regularizer.terms(self, batch, terms, training)
+            taken = sorted(set(added) & set(values))
+            if taken:
+                raise checks.InputError(f"two parts of the loss are called {', '.join(taken)}")
+            values.update(added)
+        if self.losses:  # penalties that the user's own layers declare
+            values["network_losses"] = tf.reshape(tf.add_n(self.losses), [1])
+        return terms._replace(values=values, monitors=monitors)
+
+    def _bounds(self, terms: Terms) -> dict[str, tf.Tensor]:
+        """Return the method's bounds before any weight: minus the sum of their parts."""
+        bounds = {}
+        for part in ("labelled", "unlabelled"):
+            parts = [value for name, value in terms.values.items() if name.startswith(f"{part}_")]
+            if parts:
+                bounds[f"{part}_bound"] = -tf.add_n(parts)
+        return bounds
+
+    def _contributions(self, terms: Terms, batch: Batch):
+        """Return term -> weight * mean and term -> mean, both scalars."""
+        iterations = 0 if getattr(self, "optimizer", None) is None else self.optimizer.iterations
+        means = {name: self._mean(name, value, batch) for name, value in terms.values.items()}
+        contributions = {
+            name: weight_at(self.term_weights[name], iterations) * mean
+            for name, mean in means.items()
+        }
+        means.update({name: self._mean(name, v, batch) for name, v in terms.monitors.items()})
+        return contributions, {name: means[name] for name in self._monitored}
+
+    def _mean(self, name: str, value: tf.Tensor, batch: Batch) -> tf.Tensor:
+        """Mean over examples; labelled rows count by their sample weight, unlabelled ones by 1.
+
+        As in Keras, weights are not normalised: the divisor is the number of labelled rows.
+        """
+        if name.startswith("labelled_") or name == "classification":
+            rows = tf.reduce_sum(tf.cast(batch.labels >= 0, tf.float32))
+            return tf.math.divide_no_nan(tf.reduce_sum(value * batch.weights), rows)
+        rows = tf.cast(tf.size(value), tf.float32)
+        return tf.math.divide_no_nan(tf.reduce_sum(value), rows)
+
+    def _report(self, batch: Batch, terms: Terms, contributions, raw, loss) -> dict:
+        logged = {"loss": loss, **contributions}
+        logged.update({f"monitor/{name}": value for name, value in raw.items()})
+        rows = tf.shape(batch.images)[0]
+        self._means.update_state(logged, rows)
+        probabilities = tf.nn.softmax(terms.logits[: batch.num_labelled])
+        # Keras metrics skip rows whose prediction is masked: -1 is no label.
+        probabilities._keras_mask = batch.labels >= 0
+        labels = tf.maximum(batch.labels, 0)
+        return self.compute_metrics(None, labels, probabilities, batch.weights)
+
+    # What a trained model gives ----------------------------------------------------------------
+
+    def encode(self, x, batch_size: int = 500) -> np.ndarray:
+        """Return the posterior mean of the latent code: (n, d) float32."""
+        return _in_batches(self.encode_batch, self._checked(x), batch_size)
+
+    def reconstruct(self, x, batch_size: int = 500) -> np.ndarray:
+        """Return the expected image under the posterior: (n, *input_shape) float32 in [0, 1]."""
+        return _in_batches(self.reconstruct_batch, self._checked(x), batch_size)
+
+    def generate(self, labels, seed: int = 0) -> np.ndarray:
+        """Return one image per label: (n, *input_shape) float32 in [0, 1].
+
+        Args:
+            labels: (n,) classes 0..K-1.
+            seed: the same labels and seed give the same images.
+
+        Raises:
+            InputError: a label is out of range.
+        """
+        labels = checks.check_labels(labels, self.num_classes, "labels", allow_unlabelled=False)
+        return self.generate_batch(tf.constant(labels), tf.constant(seed, tf.int32)).numpy()
+
+    def log_likelihood(
+        self, x, num_samples: int = 5000, seed: int = 0, batch_size: int = 100, verbose: int = 0
+    ) -> np.ndarray:
+        """Return the importance-weighted bound on log p(x) of each example (Burda et al., 2016).
+
+        One sample estimates the evidence lower bound; the bound rises with the number of samples.
+        Memory depends neither on `num_samples` nor on the number of examples.
+
+        Args:
+            x: (n, *input_shape) uint8, or float in [0, 1].
+            num_samples: importance samples per example.
+            seed: of the samples.
+            batch_size: examples at a time.
+            verbose: 1 shows a progress bar.
+
+        Returns:
+            (n,) nats.
+
+        Raises:
+            InputError: x is not images of the model's shape, or num_samples is below 1.
+        """
+        if num_samples < 1:
+            raise checks.InputError(f"num_samples must be at least 1, got {num_samples}")
+        x = self._checked(x)
+        block = min(num_samples, max(1, _ROWS_AT_A_TIME // batch_size))
+        blocks = -(-num_samples // block)
+        batches = -(-len(x) // batch_size)
+        progress = keras.utils.Progbar(batches * blocks, verbose=verbose, unit_name="block")
+        bounds = []
+        for batch in range(batches):
+            rows = tf.constant(x[batch * batch_size : (batch + 1) * batch_size])
+            total = tf.fill([len(rows)], -np.inf)
+            for index in range(blocks):
+                wanted = tf.constant(min(block, num_samples - index * block))
+                step = tf.constant(batch * blocks + index)
+                part = self._log_sum_weights(rows, block, wanted, tf.constant(seed), step)
+                total = tf.reduce_logsumexp(tf.stack([total, part]), axis=0)
+                if verbose:
+                    progress.add(1)
+            bounds.append(total.numpy() - np.float32(np.log(num_samples)))
+        return np.concatenate(bounds)
+
+    @tf.function(reduce_retracing=True)
+    def encode_batch(self, x):
+        """Return `encode` of one batch of images, as a tensor; part of an exported model."""
+        return self.posterior_mean(scale_images(x))
+
+    @tf.function(reduce_retracing=True)
+    def reconstruct_batch(self, x):
+        """Return `reconstruct` of one batch of images, as a tensor; part of an exported model."""
+        return self.expected_image(scale_images(x))
+
+    @tf.function(reduce_retracing=True)
+    def generate_batch(self, labels, seed):
+        """Return `generate` of labels (n,) and a scalar seed, as a tensor; exported too."""
+        return self.sample_images(labels, Noise(seed, 0))
+
+    @tf.function(reduce_retracing=True)
+    def _log_sum_weights(self, x, block: int, wanted, seed, step):
+        """Return log sum of the first `wanted` of `block` importance weights: (batch,)."""
+        log_weights = self.log_weights(scale_images(x), block, Noise(seed, step))
+        log_weights = tf.where(tf.range(block) < wanted, log_weights, -np.inf)
+        return tf.reduce_logsumexp(log_weights, axis=-1)
+
+    # Keras's own entry points, with input checked before any work ------------------------------
+
+    def compile(self, optimizer="adam", loss=None, **kwargs):
+        """Configure training; as in Keras, but the loss is the method's own."""
+        if loss is not None:
+            raise checks.InputError(
+                f"{type(self).__name__} brings its own loss: leave `loss` out and use `weights` "
+                "and `regularizers` of the model to change it"
+            )
+        super().compile(optimizer=optimizer, loss=None, **kwargs)
+
+    def compile_from_config(self, config):
+        """Compile a revived model; Keras asks for this where `compile` is overridden."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """Train; as in Keras. Batches of `data.train()` follow the model's own count of steps."""
+        if isinstance(x, tf.data.Dataset):
+            kwargs.setdefault("shuffle", False)  # Keras warns when it has no say in the order
+        position = getattr(x, "position", None)
+        if position is not None:
+            follow = keras.callbacks.LambdaCallback(
+                on_epoch_begin=lambda epoch, logs: position.assign(self.steps_done.value)
+            )
+            callbacks = kwargs.get("callbacks") or []
+            if isinstance(callbacks, keras.callbacks.CallbackList):
+                callbacks.append(follow)
+            else:
+                kwargs["callbacks"] = [follow, *tf.nest.flatten(callbacks)]
+        return super().fit(*self._checked_arrays(x, y), *args, **kwargs)
+
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        """Evaluate the objective and the compiled metrics; as in Keras."""
+        return super().evaluate(*self._checked_arrays(x, y), *args, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        """Return class probabilities (n, K) of images; as in Keras."""
+        return super().predict(self._checked_arrays(x, None)[0], *args, **kwargs)
+
+    def _checked(self, x) -> np.ndarray:
+        return checks.check_images(x, shape=self.example_shape)
+
+    def _checked_arrays(self, x, y):
+        if isinstance(x, np.ndarray | list):
+            x = self._checked(x)
+            if y is not None:
+                y = checks.check_labels(y, self.num_classes)
+                checks.check_same_length(x, y)
+        return x, y
+
+    # Class prior -------------------------------------------------------------------------------
+
+    def log_class_prior(self) -> tf.Tensor:
+        """Return log p(y), (K,) float32."""
+        if self.class_prior is None:
+            return tf.fill([self.num_classes], -tf.math.log(float(self.num_classes)))
+        if self.class_prior == "labels":
+            counts = tf.convert_to_tensor(self.class_counts) + 1.0
+            return tf.math.log(counts) - tf.math.log(tf.reduce_sum(counts))
+        return tf.math.log(tf.constant(self.class_prior, tf.float32))
+
+    # Saving ------------------------------------------------------------------------------------
+
+    def get_config(self) -> dict:
+        """Return every constructor argument; networks and other parts as their own configs."""
+        config = super().get_config()
+        for name in _constructor_arguments(type(self)):
+            value = getattr(self, _ATTRIBUTES.get(name, name))
+            config[name] = keras.saving.serialize_keras_object(value)
+        return config
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Revive a model, its parts included, from `get_config`."""
+        return cls(
+            **{
+                name: keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
+                for name, value in config.items()
+            }
+        )
+
+
+_ATTRIBUTES = {"input_shape": "example_shape", "weights": "weight_settings"}  # Keras owns the names
+
+
+def _constructor_arguments(cls: type) -> list[str]:
+    """Return the arguments of a method's constructor and of the base's, `**kwargs` aside."""
+    found: dict[str, None] = {}
+    for owner in (SemiSupervisedVAE, cls):
+        for name, parameter in inspect.signature(owner.__init__).parameters.items():
+            if name != "self" and parameter.kind is not inspect.Parameter.VAR_KEYWORD:
+                found[name] = None
+    return list(found)
+
+
+def _in_batches(function, x: np.ndarray, batch_size: int) -> np.ndarray:
+    starts = range(0, len(x), batch_size)
+    return np.concatenate([function(tf.constant(x[i : i + batch_size])).numpy() for i in starts])
+
+
+def _checked_shape(shape) -> tuple[int, ...]:
+    try:
+        sizes = tuple(int(size) for size in shape)
+    except TypeError:
+        sizes = ()
+    if len(sizes) not in (1, 3) or min(sizes) < 1:
+        raise checks.InputError(
+            "input_shape must be (height, width, channels) or (features,) with positive sizes, "
+            f"got {shape}"
+        )
+    return sizes
+
+
+def _checked_prior(prior, num_classes: int):
+    if prior is None or (isinstance(prior, str) and prior == "labels"):
+        return prior
+    try:
+        values = np.asarray(prior, "float64")
+    except (TypeError, ValueError):
+        values = np.zeros(0)
+    if values.shape != (num_classes,) or not (values > 0).all() or abs(values.sum() - 1) > 1e-4:
+        raise checks.InputError(
+            f"class_prior must be None (uniform), \"labels\" or {num_classes} positive "
+            f"probabilities that sum to 1, got {prior!r}"
+        )
+    return [float(value) for value in values / values.sum()]

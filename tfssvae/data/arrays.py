@@ -1,0 +1,111 @@
+"""What every source of data returns: checked numpy arrays and class names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tfssvae.checks import InputError, check_images, check_labels, check_same_length
+
+
+class Source(NamedTuple):
+    """A data set before anything is chosen from it or done to it.
+
+    `x_*` are (n, h, w, c) images or (n, d) tables, uint8 or float32 in 0..1; `y_*` are (n,) int32
+    with -1 where the source has no label. `x_test` and `y_test` are None without test data.
+    """
+
+    x_train: NDArray[Any]
+    y_train: NDArray[np.int32]
+    x_test: NDArray[Any] | None
+    y_test: NDArray[np.int32] | None
+    class_names: tuple[str, ...]
+    name: str
+
+
+def make_source(
+    x_train: ArrayLike,
+    y_train: ArrayLike | None,
+    x_test: ArrayLike | None = None,
+    y_test: ArrayLike | None = None,
+    *,
+    name: str,
+    class_names: Sequence[str] | None = None,
+    num_classes: int | None = None,
+    origin: str = "",
+) -> Source:
+    """Checks arrays and puts them into the library's form.
+
+    Args:
+        x_train: see `check_images`.
+        y_train: see `check_labels`; None means that no row has a label.
+        x_test: examples of the same shape as the training examples.
+        y_test: their labels; both or neither.
+        name: the data set's name.
+        class_names: one name per class; "0", "1", ... when not given.
+        num_classes: K; the number of names, or the largest label + 1, when not given.
+        origin: the file that messages should name.
+
+    Raises:
+        InputError: for bad arrays, fewer than two classes, or a number of classes that
+            cannot be known.
+    """
+    suffix = f" in {origin}" if origin else ""
+    if (x_test is None) != (y_test is None):
+        raise InputError(f"x_test and y_test{suffix} go together: give both or neither.")
+    if class_names is not None:
+        class_names = _checked_names(class_names, num_classes, suffix)
+        num_classes = len(class_names)
+
+    x = check_images(x_train, "x_train" + suffix)
+    if y_train is None:
+        y = np.full(len(x), -1, np.int32)
+    else:
+        y = check_labels(y_train, num_classes, "y_train" + suffix)
+    check_same_length(x, y, ("x_train", "y_train" + suffix))
+    x_held_out, y_held_out = None, None
+    if x_test is not None and y_test is not None:
+        x_held_out = check_images(x_test, "x_test" + suffix, x.shape[1:])
+        y_held_out = check_labels(y_test, num_classes, "y_test" + suffix)
+        check_same_length(x_held_out, y_held_out, ("x_test", "y_test" + suffix))
+
+    if num_classes is None:
+        num_classes = _count_classes(y, y_held_out, name)
+    if num_classes < 2:
+        raise InputError(f"{name} has {num_classes} class: at least two are needed to classify.")
+    names = tuple(class_names) if class_names else tuple(map(str, range(num_classes)))
+    return Source(x, y, x_held_out, y_held_out, names, name)
+
+
+def _checked_names(
+    class_names: Sequence[str], num_classes: int | None, suffix: str
+) -> tuple[str, ...]:
+    names = tuple(
+        name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+        for name in class_names
+    )
+    if len(set(names)) != len(names):
+        raise InputError(f"class_names{suffix} must differ from each other, got {names}.")
+    if num_classes is not None and len(names) != num_classes:
+        raise InputError(
+            f"class_names{suffix} has {len(names)} names but num_classes is {num_classes}."
+        )
+    return names
+
+
+def _count_classes(y: NDArray[np.int32], y_test: NDArray[np.int32] | None, name: str) -> int:
+    known = np.unique(y if y_test is None else np.concatenate([y, y_test]))
+    known = known[known >= 0]
+    if len(known) == 0:
+        raise InputError(
+            f"{name} has no label at all, so the number of classes is unknown: pass num_classes."
+        )
+    if len(known) == 1:
+        raise InputError(
+            f"{name} has one class only (every label is {known[0]}): at least two are needed;"
+            f" pass num_classes if the others just have no examples."
+        )
+    return int(known[-1]) + 1

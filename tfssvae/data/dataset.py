@@ -1,0 +1,409 @@
+"""A data set with the labels that the model may see: `load`, `from_arrays` and `Data`."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tfssvae.checks import InputError, check_count, closest
+from tfssvae.data import images, splits
+from tfssvae.data.arrays import Source, make_source
+from tfssvae.data.sources import load_source
+
+_BINARIZE = ("fixed", "dynamic")
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Data:
+    """Training and test data as numpy arrays, and the rows whose labels the model may see.
+
+    Images are uint8 in 0..255 or float32 in 0..1; whoever feeds a model scales them.
+
+    Attributes:
+        x_train: (n, h, w, c) images or (n, d) table.
+        hidden_labels: (n,) int32, the truth where the source knows it, else -1; for evaluation
+            only.
+        x_test: test examples, or None.
+        y_test: (m,) int32 test labels, or None.
+        class_names: one name per class.
+        labelled_indices: sorted int64 rows whose labels the model may see.
+        validation_indices: sorted int64 rows that training must not touch.
+        name: the data set's name.
+        seed: the seed of the choice of rows.
+        binarize: None, "fixed" (the images are 0 and 255 already) or "dynamic" (whoever feeds a
+            model draws anew each time).
+        source_fingerprint: `splits.fingerprint` of the training data before any transform.
+    """
+
+    x_train: NDArray[Any]
+    hidden_labels: NDArray[np.int32]
+    x_test: NDArray[Any] | None
+    y_test: NDArray[np.int32] | None
+    class_names: tuple[str, ...]
+    labelled_indices: NDArray[np.int64]
+    validation_indices: NDArray[np.int64]
+    name: str
+    seed: int
+    binarize: str | None
+    source_fingerprint: str | None = None
+
+    @functools.cached_property
+    def y_train(self) -> NDArray[np.int32]:
+        """(n,) int32: the label where the model may see it, -1 elsewhere."""
+        y = np.full(len(self.x_train), -1, np.int32)
+        y[self.labelled_indices] = self.hidden_labels[self.labelled_indices]
+        return y
+
+    @functools.cached_property
+    def unlabelled_indices(self) -> NDArray[np.int64]:
+        """Sorted int64 rows that are neither labelled nor held out for validation."""
+        taken = np.concatenate([self.labelled_indices, self.validation_indices])
+        return np.setdiff1d(np.arange(len(self.x_train), dtype=np.int64), taken)
+
+    @functools.cached_property
+    def x_validation(self) -> NDArray[Any]:
+        """The rows of `x_train` that are held out; empty without validation."""
+        return self.x_train[self.validation_indices]
+
+    @functools.cached_property
+    def y_validation(self) -> NDArray[np.int32]:
+        """Their labels, int32 (-1 only if the source has no labels at all)."""
+        return self.hidden_labels[self.validation_indices]
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the training data as it came from its source."""
+        if self.source_fingerprint is not None:
+            return self.source_fingerprint
+        return splits.fingerprint(self.x_train, self.hidden_labels)
+
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return len(self.class_names)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one example, (h, w, c) or (d,)."""
+        return self.x_train.shape[1:]
+
+    @property
+    def classes_without_labels(self) -> tuple[str, ...]:
+        """Names of the classes of which the model sees no label."""
+        counts = self._count(self.hidden_labels[self.labelled_indices])
+        return tuple(self.class_names[k] for k in np.flatnonzero(counts[:-1] == 0))
+
+    def train(self, labelled: int = 100, unlabelled: int = 200, seed: int | None = None) -> Any:
+        """Batches for training.
+
+        Args:
+            labelled: labelled rows per batch.
+            unlabelled: unlabelled rows per batch.
+            seed: of the order; the data's own when not given.
+        """
+        from tfssvae.data import pipeline
+
+        return pipeline.training_batches(self, labelled, unlabelled, seed)
+
+    def test(self, batch_size: int = 500) -> Any:
+        """The test data in order, in batches.
+
+        Raises:
+            InputError: without test data.
+        """
+        if self.x_test is None or self.y_test is None:
+            raise InputError(f'"{self.name}" has no test data: give x_test and y_test.')
+        from tfssvae.data import pipeline
+
+        return pipeline.evaluation_batches(self.x_test, self.y_test, batch_size, self.binarize)
+
+    def validation(self, batch_size: int = 500) -> Any:
+        """The rows held out for validation in order, in batches.
+
+        Raises:
+            InputError: without validation rows.
+        """
+        if not len(self.validation_indices):
+            raise InputError(f'"{self.name}" was loaded without validation rows: pass validation.')
+        from tfssvae.data import pipeline
+
+        return pipeline.evaluation_batches(
+            self.x_validation, self.y_validation, batch_size, self.binarize
+        )
+
+    def save_split(self, path: str | os.PathLike[str]) -> None:
+        """Writes which rows are labelled and held out as JSON, for `load(split=path)`."""
+        split = splits.make_split(
+            self.name,
+            len(self.x_train),
+            self.seed,
+            self.fingerprint,
+            self.labelled_indices,
+            self.validation_indices,
+        )
+        splits.save_split(path, split)
+
+    def summary(self) -> str:
+        """A table of the rows per class: labelled, unlabelled, validation, test.
+
+        Unlabelled rows count under their hidden label where the source knows it.
+        """
+        columns = [
+            self._count(self.hidden_labels[self.labelled_indices]),
+            self._count(self.hidden_labels[self.unlabelled_indices]),
+            self._count(self.y_validation),
+            self._count(np.empty(0, np.int32) if self.y_test is None else self.y_test),
+        ]
+        counts = np.stack(columns, axis=1)
+        rows = list(zip(self.class_names, counts[:-1].tolist(), strict=True))
+        if counts[-1].any():
+            rows.append(("(unknown)", counts[-1].tolist()))
+        rows.append(("total", counts.sum(axis=0).tolist()))
+        width = max(len("class"), *(len(name) for name, _ in rows))
+        lines = [
+            repr(self)[len("Data(") : -1],
+            f"{'class':{width}}{'labelled':>12}{'unlabelled':>12}{'validation':>12}{'test':>12}",
+            *(f"{name:{width}}" + "".join(f"{n:12d}" for n in values) for name, values in rows),
+        ]
+        if self.classes_without_labels:
+            lines.append(f"classes without labels: {', '.join(self.classes_without_labels)}")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.input_shape))
+        parts = {
+            "labelled": len(self.labelled_indices),
+            "unlabelled": len(self.unlabelled_indices),
+            "validation": len(self.validation_indices),
+            "test": 0 if self.x_test is None else len(self.x_test),
+        }
+        counts = ", ".join(f"{n} {part}" for part, n in parts.items())
+        return (
+            f"Data({self.name}: {shape} {self.x_train.dtype}, {self.num_classes} classes, {counts})"
+        )
+
+    def _count(self, y: NDArray[np.int32]) -> NDArray[np.int64]:
+        """(K + 1,) rows per class; the last entry counts rows without a label."""
+        k = self.num_classes
+        return np.bincount(np.where(y < 0, k, y), minlength=k + 1)
+
+
+def load(
+    name: str | os.PathLike[str],
+    labels_per_class: int | Mapping[int | str, int] | None = None,
+    label_fraction: float | None = None,
+    labelled_classes: Sequence[int | str] | None = None,
+    validation: float = 0,
+    seed: int = 0,
+    data_dir: str | os.PathLike[str] | None = None,
+    split: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    grey: bool = False,
+    image_size: Sequence[int] | None = None,
+    binarize: str | None = None,
+    label_key: str | None = None,
+    num_classes: int | None = None,
+) -> Data:
+    """Loads a data set and chooses the labels that the model may see.
+
+    Args:
+        name: "digits" (needs no files), "mnist", "fashion_mnist", "cifar10", "cifar100",
+            "tfds:NAME", the NAME of a NAME.npz in `data_dir`, the path of an npz file (x_train,
+            y_train, x_test, y_test; -1 = unlabelled), or the path of a folder
+            (train/<class>/*.png, train/unlabelled/*.png, test/<class>/*.png).
+        labels_per_class: labels in every class, or {class index or name: number}.
+        label_fraction: part of the labels in (0, 1], class proportions kept. With neither of the
+            two, all labels are shown.
+        labelled_classes: only these classes (indices or names) have labels.
+        validation: number or fraction of the labelled training rows to hold out, class
+            proportions kept; taken before the labels are chosen.
+        seed: of all choices.
+        data_dir: folder with NAME.npz files or tfds data; `$TFSSVAE_DATA` is looked into as well.
+        split: path of a saved split, or its content; replaces all choices of rows.
+        grey: converts colour images to one channel.
+        image_size: (height, width) in pixels to resize to.
+        binarize: None, "fixed" (one draw per pixel, now) or "dynamic" (anew in each batch).
+        label_key: which labels, where a data set has several kinds: the name of a tfds feature
+            ("alphabet"), or KEY for `KEY_train` and `KEY_test` in an npz file.
+        num_classes: K, for data that does not show it (no labels at all).
+
+    Raises:
+        InputError: for bad input; the message says what to do.
+
+    >>> data = load("digits", labels_per_class=10, seed=0)
+    >>> data
+    Data(digits: 8x8x1 uint8, 10 classes, 100 labelled, 1338 unlabelled, 0 validation, 359 test)
+    """
+    source = load_source(name, data_dir, label_key, grey, image_size, num_classes)
+    if num_classes is not None and num_classes != len(source.class_names):
+        raise InputError(
+            f'"{source.name}" has {len(source.class_names)} classes, not num_classes={num_classes}.'
+        )
+    return _make_data(
+        source,
+        labels_per_class=labels_per_class,
+        label_fraction=label_fraction,
+        labelled_classes=labelled_classes,
+        validation=validation,
+        seed=seed,
+        split=split,
+        grey=grey,
+        image_size=image_size,
+        binarize=binarize,
+    )
+
+
+def from_arrays(
+    x: ArrayLike,
+    y: ArrayLike | None,
+    x_test: ArrayLike | None = None,
+    y_test: ArrayLike | None = None,
+    class_names: Sequence[str] | None = None,
+    num_classes: int | None = None,
+    labels_per_class: int | Mapping[int | str, int] | None = None,
+    label_fraction: float | None = None,
+    labelled_classes: Sequence[int | str] | None = None,
+    validation: float = 0,
+    seed: int = 0,
+    split: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    grey: bool = False,
+    image_size: Sequence[int] | None = None,
+    binarize: str | None = None,
+    name: str = "arrays",
+) -> Data:
+    """Data from arrays in memory. uint8 and float32 arrays are not copied.
+
+    Args:
+        x: (n, h, w), (n, h, w, c) or (n, d); uint8 in 0..255 or floats in 0..1.
+        y: (n,) labels 0..K-1, -1 = unlabelled. None (with `num_classes`): no labels.
+        x_test: test examples.
+        y_test: their labels.
+        class_names: one name per class.
+        num_classes: K; the largest label + 1 when not given.
+        labels_per_class: as in `load`, and so are all further arguments.
+        label_fraction: see `load`.
+        labelled_classes: see `load`.
+        validation: see `load`.
+        seed: see `load`.
+        split: see `load`.
+        grey: see `load`.
+        image_size: see `load`.
+        binarize: see `load`.
+        name: the data set's name in messages and reports.
+
+    Raises:
+        InputError: for bad input; the message says what to do.
+
+    >>> from_arrays(np.zeros((4, 2)), [0, 1, -1, -1])
+    Data(arrays: 2 float32, 2 classes, 2 labelled, 2 unlabelled, 0 validation, 0 test)
+    """
+    source = make_source(
+        x, y, x_test, y_test, name=name, class_names=class_names, num_classes=num_classes
+    )
+    return _make_data(
+        source,
+        labels_per_class=labels_per_class,
+        label_fraction=label_fraction,
+        labelled_classes=labelled_classes,
+        validation=validation,
+        seed=seed,
+        split=split,
+        grey=grey,
+        image_size=image_size,
+        binarize=binarize,
+    )
+
+
+def _make_data(
+    source: Source,
+    *,
+    labels_per_class: int | Mapping[int | str, int] | None,
+    label_fraction: float | None,
+    labelled_classes: Sequence[int | str] | None,
+    validation: float,
+    seed: int,
+    split: str | os.PathLike[str] | Mapping[str, Any] | None,
+    grey: bool,
+    image_size: Sequence[int] | None,
+    binarize: str | None,
+) -> Data:
+    if binarize is not None and binarize not in _BINARIZE:
+        raise InputError(f'Unknown binarize "{binarize}": {closest(str(binarize), _BINARIZE)}.')
+    seed = check_count(seed, "seed")
+    if split is not None:
+        if labels_per_class is not None or label_fraction or labelled_classes or validation:
+            raise InputError(
+                "split says already which rows are labelled and held out: leave labels_per_class,"
+                " label_fraction, labelled_classes and validation out."
+            )
+        labelled, held_out = _rows_of_split(split, source)
+    else:
+        held_out = splits.choose_validation(
+            source.y_train, len(source.class_names), validation, seed
+        )
+        labelled = splits.choose_labelled(
+            _without(source.y_train, held_out),
+            len(source.class_names),
+            labels_per_class,
+            label_fraction,
+            seed,
+            labelled_classes,
+            class_names=source.class_names,
+        )
+    x_train = _transform(source.x_train, grey, image_size, binarize, [seed, 0])
+    x_test = source.x_test
+    if x_test is not None:
+        x_test = _transform(x_test, grey, image_size, binarize, [seed, 1])
+    changed = x_train is not source.x_train
+    return Data(
+        x_train=x_train,
+        hidden_labels=source.y_train,
+        x_test=x_test,
+        y_test=source.y_test,
+        class_names=source.class_names,
+        labelled_indices=labelled,
+        validation_indices=held_out,
+        name=source.name,
+        seed=seed,
+        binarize=binarize,
+        source_fingerprint=splits.fingerprint(source.x_train, source.y_train) if changed else None,
+    )
+
+
+def _without(y: NDArray[np.int32], rows: NDArray[np.int64]) -> NDArray[np.int32]:
+    y = y.copy()
+    y[rows] = -1
+    return y
+
+
+def _rows_of_split(
+    split: str | os.PathLike[str] | Mapping[str, Any], source: Source
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    content = split if isinstance(split, Mapping) else splits.load_split(split)
+    data_fingerprint = splits.fingerprint(source.x_train, source.y_train)
+    checked = splits.check_split(content, source.y_train, data_fingerprint)
+    return (
+        np.sort(np.array(checked["labelled"], np.int64)),
+        np.sort(np.array(checked["validation"], np.int64)),
+    )
+
+
+def _transform(
+    x: NDArray[Any],
+    grey: bool,
+    image_size: Sequence[int] | None,
+    binarize: str | None,
+    seed: Sequence[int],
+) -> NDArray[Any]:
+    if grey:
+        x = images.to_grey(x)
+    if image_size is not None:
+        x = images.resize(x, image_size)
+    if binarize == "fixed":
+        x = images.binarize_fixed(x, seed)
+    return x

@@ -1,0 +1,208 @@
+"""Data from image files: train/<class>/*, train/unlabelled/*, test/<class>/*."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tfssvae.checks import InputError, closest
+from tfssvae.data import images
+from tfssvae.data.arrays import Source, make_source
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"})
+_UNLABELLED = ("unlabelled", "unlabeled")
+_LAYOUT = "train/<class>/*.png, train/unlabelled/*.png, test/<class>/*.png"
+_GREY_MODES = frozenset({"1", "L", "LA", "La"})
+_CHUNK = 2048
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+class _Header(NamedTuple):
+    size: tuple[int, int]  # (height, width)
+    grey: bool
+
+
+def read_folder(
+    path: str | os.PathLike[str],
+    grey: bool = False,
+    image_size: Sequence[int] | None = None,
+    num_classes: int | None = None,
+) -> Source:
+    """Reads a folder of images.
+
+    The class names are the sorted names of the folders in train/. Colour images stay in colour
+    unless `grey`; grey ones become colour if any other is. Transparency is dropped, and of an
+    animation the first picture is taken.
+
+    Args:
+        path: folder with train/ and perhaps test/; images are png, jpg, jpeg, bmp, gif or webp.
+        grey: converts everything to one channel.
+        image_size: (height, width) that every image is resized to.
+        num_classes: K, for folders that have unlabelled images only.
+
+    Returns:
+        images (n, h, w, 1 or 3) uint8 in the order of the class and file names.
+
+    Raises:
+        InputError: for another layout, no images, a file that cannot be read (named), images of
+            different sizes without `image_size`, or test classes that are not in train/.
+    """
+    folder = Path(path)
+    class_names = _class_names(folder)
+    train = _list_files(folder / "train", class_names)
+    test = _list_files(folder / "test", class_names)
+    if not train:
+        raise InputError(
+            f"{folder} has no images in train/: expected {_LAYOUT} with one of the extensions"
+            f" {', '.join(sorted(EXTENSIONS))}."
+        )
+    files = [file for file, _ in (*train, *test)]
+    with warnings.catch_warnings():
+        # Pillow only warns of images that are suspiciously, though not yet absurdly, large.
+        warnings.simplefilter("error", _bomb_warning())
+        headers = list(_in_threads(_read_header, files))
+        size = _common_size(files, headers) if image_size is None else images.check_size(image_size)
+        channels = 1 if grey or all(header.grey for header in headers) else 3
+        pixels = np.empty((len(files), *size, channels), np.uint8)
+
+        def decode(row: int) -> None:
+            pixels[row] = _read_image(files[row], channels, size)
+
+        for done, _ in enumerate(_in_threads(decode, range(len(files)))):
+            _show_progress(done + 1, len(files))
+    labels = np.array([label for _, label in (*train, *test)], np.int32)
+    n = len(train)
+    return make_source(
+        pixels[:n],
+        labels[:n],
+        pixels[n:] if test else None,
+        labels[n:] if test else None,
+        name=folder.resolve().name,
+        class_names=class_names or None,
+        num_classes=num_classes,
+        origin=str(folder),
+    )
+
+
+def _class_names(folder: Path) -> list[str]:
+    if not (folder / "train").is_dir():
+        raise InputError(f"{folder} has no folder train/: expected {_LAYOUT}.")
+    loose = [file for file in (folder / "train").iterdir() if _is_image(file)]
+    if loose:
+        raise InputError(
+            f"{min(loose)} stands outside of a class folder: move it to train/<class>/ or to"
+            f" train/unlabelled/."
+        )
+    names = [name for name in _subfolders(folder / "train") if name not in _UNLABELLED]
+    for name in _subfolders(folder / "test"):
+        if name not in names:
+            raise InputError(
+                f'{folder / "test"} has a class "{name}" that train/ does not have:'
+                f" {closest(name, names)}."
+            )
+    return names
+
+
+def _subfolders(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        return []
+    return sorted(
+        entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != "."
+    )
+
+
+def _is_image(file: Path) -> bool:
+    return file.suffix.lower() in EXTENSIONS and file.name[0] != "." and file.is_file()
+
+
+def _list_files(folder: Path, class_names: Sequence[str]) -> list[tuple[Path, int]]:
+    labels = {name: k for k, name in enumerate(class_names)} | dict.fromkeys(_UNLABELLED, -1)
+    return [
+        (file, labels[name])
+        for name in _subfolders(folder)
+        for file in sorted((folder / name).iterdir())
+        if _is_image(file)
+    ]
+
+
+def _bomb_warning() -> type[Warning]:
+    from PIL import Image
+
+    return Image.DecompressionBombWarning
+
+
+def _in_threads(function: Callable[[_Item], _Result], items: Sequence[_Item]) -> Iterator[_Result]:
+    with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
+        for start in range(0, len(items), _CHUNK):
+            yield from pool.map(function, items[start : start + _CHUNK])
+
+
+def _show_progress(done: int, total: int) -> None:
+    if total > _CHUNK and sys.stderr.isatty() and (done % 500 == 0 or done == total):
+        end = "\n" if done == total else ""
+        print(f"\rreading images {done}/{total}", end=end, file=sys.stderr, flush=True)
+
+
+def _read_header(file: Path) -> _Header:
+    return _opened(file, lambda image: _Header((image.height, image.width), _is_grey(image)))
+
+
+def _read_image(file: Path, channels: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+    pixels = _opened(file, _to_array)[np.newaxis]
+    if channels == 1:
+        pixels = images.to_grey(pixels)
+    pixels = images.resize(pixels, size)[0]
+    return np.broadcast_to(pixels, (*size, channels))
+
+
+def _opened(file: Path, read: Callable[[Image], _Result]) -> _Result:
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            return read(image)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise InputError(
+            f"{file} is too large to be opened safely ({error}): make it smaller first."
+        ) from error
+    # Pillow's decoders raise nearly anything on damaged files, SyntaxError included.
+    except Exception as error:
+        raise InputError(f"{file} cannot be read as an image: {error}") from error
+
+
+def _is_grey(image: Image) -> bool:
+    return image.mode in _GREY_MODES or image.mode.startswith("I")
+
+
+def _to_array(image: Image) -> NDArray[np.uint8]:
+    if image.mode.startswith("I"):
+        # 16-bit greys: Pillow's own conversion cuts values off at 255 instead of scaling them.
+        sixteen_bits = np.asarray(image).astype(np.uint32)
+        return ((sixteen_bits + 128) // 257).astype(np.uint8)[..., np.newaxis]
+    if _is_grey(image):
+        return np.array(image.convert("L"))[..., np.newaxis]
+    return np.array(image.convert("RGB"))
+
+
+def _common_size(files: Sequence[Path], headers: Sequence[_Header]) -> tuple[int, int]:
+    first = headers[0].size
+    for file, header in zip(files, headers, strict=True):
+        if header.size != first:
+            raise InputError(
+                f"Images differ in size: {files[0]} has {first[0]}x{first[1]} pixels, {file} has"
+                f" {header.size[0]}x{header.size[1]} (height x width). Pass image_size."
+            )
+    return first

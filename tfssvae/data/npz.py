@@ -1,0 +1,102 @@
+"""Data from npz files. Pickled objects in them are never loaded."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tfssvae.checks import InputError
+from tfssvae.data.arrays import Source, make_source
+
+_NAME_KEYS = ("class_names", "label_names")
+
+
+def read_npz(
+    path: str | os.PathLike[str],
+    name: str | None = None,
+    class_names: Sequence[str] | None = None,
+    label_key: str | None = None,
+    num_classes: int | None = None,
+) -> Source:
+    """Reads x_train, y_train and, where they exist, x_test, y_test and class names.
+
+    Args:
+        path: npz file; class names stand under `class_names` or `label_names`.
+        name: the data set's name; the file's when not given.
+        class_names: names for a file that has none, used if their number fits.
+        label_key: reads `KEY_train` and `KEY_test` instead of `y_train` and `y_test`.
+        num_classes: K, for files that do not show it.
+
+    Raises:
+        InputError: naming the file, if it is missing, damaged, no npz file, holds pickled
+            objects, lacks keys, or holds bad arrays.
+    """
+    path = Path(path)
+    labels = label_key or "y"
+    required = ("x_train", f"{labels}_train")
+    optional = ("x_test", f"{labels}_test")
+    arrays = _read_arrays(path, required, (*optional, *_NAME_KEYS))
+    y_train, y_test = arrays[required[1]], arrays.get(optional[1])
+    if label_key is None:
+        names = next((arrays[key] for key in _NAME_KEYS if key in arrays), None)
+    else:
+        names = None  # the file's names belong to y_train
+    if names is None and class_names is not None and _fits(len(class_names), y_train, y_test):
+        names = np.array(class_names)
+    return make_source(
+        arrays["x_train"],
+        y_train,
+        arrays.get("x_test"),
+        y_test,
+        name=name or path.stem,
+        class_names=None if names is None else names.ravel().tolist(),
+        num_classes=num_classes,
+        origin=str(path),
+    )
+
+
+def _fits(num_names: int, *labels: NDArray[Any] | None) -> bool:
+    known = [y for y in labels if y is not None and y.size]
+    return all(y.dtype.kind in "buif" and y.max() < num_names for y in known)
+
+
+def _read_arrays(
+    path: Path, required: Sequence[str], optional: Sequence[str]
+) -> dict[str, NDArray[Any]]:
+    not_npz = f"{path} is not an npz file, or it is damaged"
+    try:
+        archive = np.load(path, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise InputError(f"There is no file {path}.") from error
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{not_npz}: write it with numpy.savez.") from error
+    if not isinstance(archive, np.lib.npyio.NpzFile):
+        raise InputError(f"{not_npz}: it holds a single array, write it with numpy.savez.")
+    with archive:
+        missing = [key for key in required if key not in archive.files]
+        if missing:
+            raise InputError(
+                f"{path} lacks {' and '.join(missing)}: expected {', '.join(required)} and"
+                f" perhaps {', '.join(optional)}, found {', '.join(archive.files) or 'nothing'}."
+            )
+        keys = [*required, *(key for key in optional if key in archive.files)]
+        return {key: _read_array(archive, key, path) for key in keys}
+
+
+def _read_array(archive: Any, key: str, path: Path) -> NDArray[Any]:
+    try:
+        return np.asarray(archive[key])
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        if "allow_pickle" in str(error):
+            raise InputError(
+                f"{key} in {path} holds pickled Python objects, which are never loaded because"
+                f" they can run code: save it as an array of numbers."
+            ) from error
+        raise InputError(f"{key} in {path} cannot be read, the file is damaged.") from error

@@ -1,0 +1,190 @@
+"""Sources of data: a name or a path in, a `Source` of numpy arrays out."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tfssvae.checks import InputError, closest
+from tfssvae.data import folder, network, npz, splits, tfds
+from tfssvae.data.arrays import Source, make_source
+
+__all__ = ["KNOWN_NAMES", "Source", "load_source"]
+
+_DIGITS = tuple(map(str, range(10)))
+_CLASS_NAMES: dict[str, tuple[str, ...] | None] = {
+    "mnist": _DIGITS,
+    "fashion_mnist": (
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    ),
+    "cifar10": (
+        "airplane",
+        "automobile",
+        "bird",
+        "cat",
+        "deer",
+        "dog",
+        "frog",
+        "horse",
+        "ship",
+        "truck",
+    ),
+    "cifar100": None,
+}
+KNOWN_NAMES = ("digits", *_CLASS_NAMES)
+
+# Where keras.datasets downloads each data set from, and the file of its cache that shows that it
+# need not.
+_KERAS_HOSTS = {
+    "mnist": "storage.googleapis.com",
+    "fashion_mnist": "storage.googleapis.com",
+    "cifar10": "www.cs.toronto.edu",
+    "cifar100": "www.cs.toronto.edu",
+}
+_KERAS_CACHE = {
+    "mnist": "mnist.npz",
+    "fashion_mnist": "fashion-mnist/t10k-labels-idx1-ubyte.gz",
+    "cifar10": "cifar-10-batches-py-target_archive",
+    "cifar100": "cifar-100-python-target_archive",
+}
+
+_DIGITS_TEST_FRACTION = 0.2
+_DIGITS_TEST_SEED = 20
+
+
+def load_source(
+    name: str | os.PathLike[str],
+    data_dir: str | os.PathLike[str] | None = None,
+    label_key: str | None = None,
+    grey: bool = False,
+    image_size: Sequence[int] | None = None,
+    num_classes: int | None = None,
+) -> Source:
+    """Reads a data set by name or path.
+
+    Args:
+        name: one of `KNOWN_NAMES`, the NAME of a NAME.npz in `data_dir` or `$TFSSVAE_DATA`,
+            "tfds:NAME", or the path of an npz file or of a folder of images.
+        data_dir: folder with NAME.npz files and tfds data.
+        label_key: which labels to read where a data set has several kinds (tfds and npz).
+        grey: for images that are read one by one (folders, tfds images of varying size).
+        image_size: likewise.
+        num_classes: K, for data that does not show it.
+
+    Raises:
+        InputError: for a name or path that leads nowhere (with the nearest names), and whatever
+            the sources refuse.
+    """
+    name = os.fspath(name)
+    folders = _data_folders(data_dir, name)
+    if name.startswith("tfds:"):
+        return tfds.read_tfds(
+            name.removeprefix("tfds:"), folders, label_key, grey, image_size, num_classes
+        )
+    if name == "digits":
+        _refuse_label_key(label_key, name)
+        return _read_digits()
+    if name.endswith(".npz"):
+        return npz.read_npz(name, label_key=label_key, num_classes=num_classes)
+    for data_folder in folders:
+        file = Path(data_folder) / f"{name}.npz"
+        if _is_plain(name) and file.is_file():
+            return npz.read_npz(file, name, _CLASS_NAMES.get(name), label_key, num_classes)
+    if name in _CLASS_NAMES:
+        _refuse_label_key(label_key, name)
+        return _read_keras(name, folders)
+    if os.path.isdir(name):
+        _refuse_label_key(label_key, name)
+        return folder.read_folder(name, grey, image_size, num_classes)
+    raise InputError(_unknown_message(name, folders))
+
+
+def _data_folders(data_dir: str | os.PathLike[str] | None, name: str) -> list[str]:
+    if data_dir is not None and not name.startswith("tfds:") and not os.path.isdir(data_dir):
+        raise InputError(f"data_dir={os.fspath(data_dir)} is not a folder.")
+    folders = [data_dir, os.environ.get("TFSSVAE_DATA")]
+    return [os.path.expanduser(entry) for entry in folders if entry]
+
+
+def _is_plain(name: str) -> bool:
+    return bool(name) and Path(name).name == name
+
+
+def _refuse_label_key(label_key: str | None, name: str) -> None:
+    if label_key is not None:
+        raise InputError(
+            f'"{name}" has one kind of labels: label_key is for tfds: data and npz files.'
+        )
+
+
+def _unknown_message(name: str, folders: Sequence[str]) -> str:
+    if os.path.isfile(name):
+        return f"{name} is neither an npz file nor a folder of images."
+    if not _is_plain(name):
+        return f"There is no file or folder {name}."
+    stored = [file.stem for entry in folders for file in sorted(Path(entry).glob("*.npz"))]
+    return (
+        f'Unknown data set "{name}": {closest(name, (*KNOWN_NAMES, *stored))}; or tfds:NAME, the'
+        f" path of an npz file, or the path of a folder of images."
+    )
+
+
+def _read_digits() -> Source:
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise InputError('"digits" needs scikit-learn: pip install scikit-learn.') from error
+    digits = load_digits()
+    # Values are whole numbers 0..16.
+    x = ((digits.images.astype(np.int64) * 255 + 8) // 16).astype(np.uint8)
+    y = digits.target.astype(np.int32)
+    # A seed of its own: the test rows must be the same whatever the user's seed.
+    test = splits.choose_labelled(
+        y, 10, label_fraction=_DIGITS_TEST_FRACTION, seed=_DIGITS_TEST_SEED
+    )
+    train = np.setdiff1d(np.arange(len(y)), test)
+    return make_source(x[train], y[train], x[test], y[test], name="digits", class_names=_DIGITS)
+
+
+def _read_keras(name: str, folders: Sequence[str]) -> Source:
+    cache = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
+    if not (cache / _KERAS_CACHE[name]).exists():
+        looked_for = [str(Path(entry) / f"{name}.npz") for entry in folders]
+        looked_for.append(str(cache / _KERAS_CACHE[name]))
+        _require_network(name, looked_for)
+    module = importlib.import_module(f"keras.datasets.{name}")
+    try:
+        (x_train, y_train), (x_test, y_test) = module.load_data()
+    except Exception as error:
+        raise InputError(f'"{name}" could not be downloaded or read by Keras: {error}') from error
+    return make_source(
+        x_train,
+        y_train,
+        x_test,
+        y_test,
+        name=name,
+        class_names=_CLASS_NAMES[name],
+        num_classes=100 if name == "cifar100" else None,
+    )
+
+
+def _require_network(name: str, looked_for: Sequence[str]) -> None:
+    if not network.is_reachable(_KERAS_HOSTS[name]):
+        raise InputError(
+            f'"{name}" is not on this computer (looked for {" and ".join(looked_for)}) and'
+            f" {_KERAS_HOSTS[name]} cannot be reached. Put {name}.npz (x_train, y_train, x_test,"
+            f" y_test) into a folder and pass it as data_dir or set TFSSVAE_DATA to it."
+        )

@@ -1,0 +1,21 @@
+"""Keras layers over TensorFlow Probability distributions."""
+
+from tfssvae.layers.gaussian import GaussianHead, StandardNormalPrior, gaussian, reparameterize
+from tfssvae.layers.images import scale_images
+from tfssvae.layers.likelihood import BernoulliLikelihood, GaussianLikelihood, get_likelihood
+from tfssvae.layers.merged_dense import MergedDense
+from tfssvae.layers.pairs import Pairs, repeat_rows
+
+__all__ = [
+    "BernoulliLikelihood",
+    "GaussianHead",
+    "GaussianLikelihood",
+    "MergedDense",
+    "Pairs",
+    "StandardNormalPrior",
+    "gaussian",
+    "get_likelihood",
+    "repeat_rows",
+    "reparameterize",
+    "scale_images",
+]

@@ -1,0 +1,23 @@
+"""Pure float32 functions of tensors: one value per example, in nats, no model and no reduction."""
+
+from tfssvae.losses.bernoulli import bernoulli_log_prob
+from tfssvae.losses.bounds import importance_weighted_bound, marginalize
+from tfssvae.losses.categorical import (
+    categorical_log_prob,
+    entropy,
+    kl_categorical,
+    mutual_information,
+)
+from tfssvae.losses.gaussian import gaussian_log_prob, kl_gaussian
+
+__all__ = [
+    "bernoulli_log_prob",
+    "categorical_log_prob",
+    "entropy",
+    "gaussian_log_prob",
+    "importance_weighted_bound",
+    "kl_categorical",
+    "kl_gaussian",
+    "marginalize",
+    "mutual_information",
+]

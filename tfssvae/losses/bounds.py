@@ -1,0 +1,47 @@
+"""Pieces that every bound on a likelihood is made of."""
+
+import math
+
+import tensorflow as tf
+
+from tfssvae.losses.float32 import as_float32
+
+
+def marginalize(values, logits) -> tf.Tensor:
+    """Expectation of per-class values under q(y|x): sum_k q(k|x) values[:, k].
+
+    Args:
+        values: (batch, K) or (batch, K, ...), one entry per class.
+        logits: (batch, K) unnormalised log-probabilities of q(y|x).
+
+    Returns:
+        (batch,) or (batch, ...).
+
+    >>> float(marginalize([[1.0, 3.0]], [[0.0, 0.0]])[0])
+    2.0
+    """
+    return tf.einsum("bk...,bk->b...", as_float32(values), tf.nn.softmax(as_float32(logits)))
+
+
+def importance_weighted_bound(log_weights) -> tf.Tensor:
+    """Importance-weighted bound on log p(x) (Burda et al., 2016, eq. 8).
+
+    One sample gives the evidence lower bound; more samples tighten it in expectation.
+
+    Args:
+        log_weights: (batch, S): log p(x, latents_s) - log q(latents_s | x) of S posterior samples.
+
+    Returns:
+        (batch,) log mean exp over the last axis, in nats.
+
+    >>> float(importance_weighted_bound([[2.0]])[0])
+    2.0
+    """
+    log_weights = as_float32(log_weights)
+    samples = log_weights.shape[-1]
+    log_samples = (
+        math.log(samples)
+        if samples is not None
+        else tf.math.log(tf.cast(tf.shape(log_weights)[-1], tf.float32))
+    )
+    return tf.reduce_logsumexp(log_weights, axis=-1) - log_samples

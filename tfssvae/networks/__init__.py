@@ -1,0 +1,14 @@
+"""Builders of networks: each returns a plain, built keras.Model."""
+
+from tfssvae.networks.conditional import ConditionalNetwork, call_network
+from tfssvae.networks.conv import conv, conv_transpose
+from tfssvae.networks.mlp import conditional_mlp, mlp
+
+__all__ = [
+    "ConditionalNetwork",
+    "call_network",
+    "conditional_mlp",
+    "conv",
+    "conv_transpose",
+    "mlp",
+]

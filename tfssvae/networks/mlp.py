@@ -1,0 +1,90 @@
+"""Fully connected networks."""
+
+from collections.abc import Sequence
+
+import keras
+
+from tfssvae.layers import MergedDense
+from tfssvae.networks.conditional import ConditionalNetwork
+
+
+def _dense(units: int, activation, seed: int | None, **kwargs) -> keras.layers.Dense:
+    initializer = keras.initializers.GlorotUniform(seed)
+    return keras.layers.Dense(units, activation, kernel_initializer=initializer, **kwargs)
+
+
+def _layer_seed(seed: int | None, index: int) -> int | None:
+    """Return a seed of its own for each layer, so that equal shapes get unequal weights."""
+    return None if seed is None else seed + 7919 * index
+
+
+def mlp(
+    input_shape: Sequence[int],
+    hidden: Sequence[int] = (600,),
+    outputs: int | None = None,
+    activation: str = "relu",
+    seed: int | None = None,
+    dtype=None,
+    name: str | None = None,
+) -> keras.Model:
+    """Build a fully connected network.
+
+    Args:
+        input_shape: shape of one example; images are flattened.
+        hidden: units of the hidden layers.
+        outputs: units of a final linear layer in float32; None ends with the last hidden layer.
+        activation: of the hidden layers.
+        seed: of the initial weights; None draws from Keras's global seed.
+        dtype: a Keras dtype policy for the hidden layers; None is the global one.
+        name: of the model.
+
+    Returns:
+        A keras.Model from (batch, *input_shape) to (batch, outputs).
+
+    >>> mlp((28, 28, 1), hidden=(600, 600), outputs=10).count_params()
+    837610
+    """
+    layers: list[keras.layers.Layer] = [keras.Input(tuple(input_shape))]
+    if len(input_shape) > 1:
+        layers.append(keras.layers.Flatten(dtype=dtype))
+    for index, units in enumerate(hidden):
+        layers.append(_dense(units, activation, _layer_seed(seed, index), dtype=dtype))
+    if outputs is not None:
+        last = _dense(outputs, None, _layer_seed(seed, len(hidden)), dtype="float32")
+        layers.append(last)
+    return keras.Sequential(layers, name=name)
+
+
+def conditional_mlp(
+    input_shapes: Sequence[Sequence[int]],
+    hidden: Sequence[int] = (600, 600),
+    outputs: int | None = None,
+    activation: str = "relu",
+    seed: int | None = None,
+    dtype=None,
+    name: str | None = None,
+) -> ConditionalNetwork:
+    """Build a fully connected network of several inputs, such as (image, class) or (z, class).
+
+    It equals `mlp` on the concatenation of its flattened inputs.
+
+    Args:
+        input_shapes: one shape per input, without the batch axis.
+        hidden: units of the hidden layers, at least one: the inputs meet in the first.
+        outputs: units of a final linear layer in float32; None ends with the last hidden layer.
+        activation: of the hidden layers.
+        seed: of the initial weights; None draws from Keras's global seed.
+        dtype: a Keras dtype policy for the hidden layers; None is the global one.
+        name: of the model.
+
+    Returns:
+        A keras.Model from a list of (batch, *input_shape) to (batch, outputs).
+    """
+    features = [
+        keras.layers.Flatten(dtype=dtype) if len(shape) > 1 else None for shape in input_shapes
+    ]
+    merge = MergedDense(hidden[0], activation, seed=_layer_seed(seed, 0), dtype=dtype)
+    body = mlp(
+        (hidden[0],), hidden[1:], outputs, activation, _layer_seed(seed, 1), dtype, name="body"
+    )
+    return ConditionalNetwork(features, merge, body, input_shapes, name=name)

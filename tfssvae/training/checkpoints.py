@@ -1,0 +1,119 @@
+"""Checkpoints that a killed run continues from, bit for bit."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from tfssvae.checks import InputError
+
+_STATE, _WEIGHTS = "state.json", "model.weights.h5"
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Save everything a run needs to continue: weights, optimizer, step counts, metrics, history.
+
+    A checkpoint is written beside its place and renamed, so that a process killed in the middle
+    leaves the previous one intact. The noise and the order of the data are functions of the step:
+    there is no other state.
+
+    Args:
+        folder: where checkpoints go, one folder each.
+        keep: how many of the latest ones stay.
+        every_calls: also save after this many calls within an epoch (the compiled loop resumes in
+            mid-epoch; `fit` resumes at the beginning of an epoch and wants None).
+        history: the logs of the epochs before, where the run was resumed.
+    """
+
+    def __init__(
+        self,
+        folder,
+        keep: int = 2,
+        every_calls: int | None = None,
+        history: dict[str, list[float]] | None = None,
+    ):
+        super().__init__()
+        self.history = {name: list(values) for name, values in (history or {}).items()}
+        self.folder = Path(folder)
+        self.keep = keep
+        self.every_calls = every_calls
+        self._calls = 0
+        self._epoch = 0
+
+    def on_train_begin(self, logs=None):
+        """Make the folder before any work, so that a full or read-only disk is known at once."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Remember the epoch."""
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Save in mid-epoch where asked to."""
+        self._calls += 1
+        if self.every_calls and self._calls % self.every_calls == 0:
+            self._save(self._epoch)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Save, with this epoch in the history."""
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(float(value))
+        self._save(epoch + 1)
+
+    def _save(self, epoch: int) -> None:
+        step = int(self.model.steps_done)
+        final = self.folder / f"step-{step:09d}"
+        partial = self.folder / f".partial-{os.getpid()}"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        self.model.save_weights(partial / _WEIGHTS)
+        metrics = [variable.numpy().tolist() for variable in self.model.metrics_variables]
+        state = {"epoch": epoch, "step": step, "history": self.history, "metrics": metrics}
+        (partial / _STATE).write_text(json.dumps(state))
+        for name in (_WEIGHTS, _STATE):
+            with open(partial / name, "rb") as file:
+                os.fsync(file.fileno())
+        shutil.rmtree(final, ignore_errors=True)
+        partial.rename(final)
+        for old in _checkpoints(self.folder)[: -self.keep]:
+            shutil.rmtree(old)
+
+
+def restore_latest(model: keras.Model, folder) -> dict | None:
+    """Load the latest whole checkpoint of a folder into a compiled model.
+
+    Returns:
+        {"epoch": the epoch to go on with, "step": steps taken, "history": logs so far}, or None
+        where there is no checkpoint.
+
+    Raises:
+        InputError: the checkpoint does not fit the model.
+    """
+    for path in reversed(_checkpoints(Path(folder))):
+        try:
+            state = json.loads((path / _STATE).read_text())
+            model.optimizer.build(model.trainable_variables)
+            model.load_weights(path / _WEIGHTS)
+        except (OSError, json.JSONDecodeError):
+            continue  # damaged after it was written: the one before it is as good a start
+        except ValueError as error:
+            raise InputError(f"checkpoint {path} does not fit this model: {error}") from error
+        _restore_metrics(model, state.pop("metrics"))
+        return state
+    return None
+
+
+def _restore_metrics(model, values: list) -> None:
+    # Keras creates the variables of compiled metrics when they are first updated.
+    rows = np.zeros(1, "int32"), np.zeros((1, model.num_classes), "float32")
+    model.compute_metrics(None, *rows, np.ones(1, "float32"))
+    model.reset_metrics()
+    for variable, value in zip(model.metrics_variables, values, strict=True):
+        variable.assign(value)
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step-*"))

@@ -405,7 +405,7 @@ class SemiSupervisedVAE(keras.Model):
     def get_config(self) -> dict:
         """Return every constructor argument; networks and other parts as their own configs."""
         config = super().get_config()
-        for name in _constructor_arguments(type(self)):
+        for name in constructor_arguments(type(self)):
             value = getattr(self, _ATTRIBUTES.get(name, name))
             config[name] = keras.saving.serialize_keras_object(value)
         return config
@@ -424,7 +424,7 @@ class SemiSupervisedVAE(keras.Model):
 _ATTRIBUTES = {"input_shape": "example_shape", "weights": "weight_settings"}  # Keras owns the names
 
 
-def _constructor_arguments(cls: type) -> list[str]:
+def constructor_arguments(cls: type) -> list[str]:
     """Return the arguments of a method's constructor and of the base's, `**kwargs` aside."""
     found: dict[str, None] = {}
     for owner in (SemiSupervisedVAE, cls):

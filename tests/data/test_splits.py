@@ -137,7 +137,7 @@ def test_validation_without_labels_and_no_validation():
 
 @pytest.mark.parametrize("bad", [100, 1.0e9, -1, -0.5, 1.5, 0.999, 0.001, float("nan")])
 def test_impossible_validation(bad):
-    with pytest.raises(InputError, match="whole number of rows below 100 .* or a fraction"):
+    with pytest.raises(InputError, match=r"whole number of rows below 100 .* or a fraction"):
         choose_validation(Y, 4, bad)
 
 

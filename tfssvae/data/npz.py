@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,19 @@ from tfssvae.checks import InputError
 from tfssvae.data.arrays import Source, make_source
 
 _NAME_KEYS = ("class_names", "label_names")
+# What zipfile and numpy raise on bytes that are not what they should be: RuntimeError for bits that
+# seem to say "encrypted" or "another compression", MemoryError for absurd shapes.
+_DAMAGE = (
+    ValueError,
+    OSError,
+    EOFError,
+    RuntimeError,
+    MemoryError,
+    SyntaxError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
 
 
 def read_npz(
@@ -70,30 +84,39 @@ def _fits(num_names: int, *labels: NDArray[Any] | None) -> bool:
 def _read_arrays(
     path: Path, required: Sequence[str], optional: Sequence[str]
 ) -> dict[str, NDArray[Any]]:
-    not_npz = f"{path} is not an npz file, or it is damaged"
     try:
-        archive = np.load(path, allow_pickle=False)
+        # Opened here because numpy leaves a file of its own open when it turns out to be damaged.
+        with open(path, "rb") as stream, _open_archive(stream, path) as archive:
+            missing = [key for key in required if key not in archive.files]
+            if missing:
+                raise InputError(
+                    f"{path} lacks {' and '.join(missing)}: expected {', '.join(required)} and"
+                    f" perhaps {', '.join(optional)}, found"
+                    f" {', '.join(archive.files) or 'nothing'}."
+                )
+            keys = [*required, *(key for key in optional if key in archive.files)]
+            return {key: _read_array(archive, key, path) for key in keys}
     except FileNotFoundError as error:
         raise InputError(f"There is no file {path}.") from error
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _open_archive(stream: BinaryIO, path: Path) -> Any:
+    not_npz = f"{path} is not an npz file, or it is damaged"
+    try:
+        archive = np.load(stream, allow_pickle=False)
+    except _DAMAGE as error:
         raise InputError(f"{not_npz}: write it with numpy.savez.") from error
     if not isinstance(archive, np.lib.npyio.NpzFile):
         raise InputError(f"{not_npz}: it holds a single array, write it with numpy.savez.")
-    with archive:
-        missing = [key for key in required if key not in archive.files]
-        if missing:
-            raise InputError(
-                f"{path} lacks {' and '.join(missing)}: expected {', '.join(required)} and"
-                f" perhaps {', '.join(optional)}, found {', '.join(archive.files) or 'nothing'}."
-            )
-        keys = [*required, *(key for key in optional if key in archive.files)]
-        return {key: _read_array(archive, key, path) for key in keys}
+    return archive
 
 
 def _read_array(archive: Any, key: str, path: Path) -> NDArray[Any]:
     try:
         return np.asarray(archive[key])
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except _DAMAGE as error:
         if "allow_pickle" in str(error):
             raise InputError(
                 f"{key} in {path} holds pickled Python objects, which are never loaded because"

@@ -133,7 +133,7 @@ def _refuse_label_key(label_key: str | None, name: str) -> None:
 def _unknown_message(name: str, folders: Sequence[str]) -> str:
     if os.path.isfile(name):
         return f"{name} is neither an npz file nor a folder of images."
-    if not _is_plain(name):
+    if name and not _is_plain(name):
         return f"There is no file or folder {name}."
     stored = [file.stem for entry in folders for file in sorted(Path(entry).glob("*.npz"))]
     return (

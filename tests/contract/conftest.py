@@ -1,0 +1,45 @@
+"""Small models of every method, on the embedded digits."""
+
+import keras
+import numpy as np
+import pytest
+
+import tfssvae
+
+SMALL = {"latent_dim": 4, "hidden": (24, 16)}
+"""Constructor arguments that make every method small; a method may need others of its own."""
+
+
+def make_model(name, data, optimizer="adam", jit_compile=False, metrics=("accuracy",), **arguments):
+    """Return a compiled small model of a method."""
+    method = tfssvae.METHODS[name]
+    model = method(data.input_shape, data.num_classes, **{**SMALL, "seed": 1, **arguments})
+    if optimizer == "adam":
+        optimizer = keras.optimizers.Adam(1e-3)
+    model.compile(optimizer, metrics=list(metrics), jit_compile=jit_compile)
+    return model
+
+
+def flat_weights(model):
+    """Return all weights, trainable or not, as one vector."""
+    return np.concatenate([np.ravel(value) for value in model.get_weights()])
+
+
+@pytest.fixture(scope="session")
+def data():
+    """Digits with 10 labels per class."""
+    return tfssvae.data.load("digits", labels_per_class=10, seed=0)
+
+
+@pytest.fixture(scope="session", params=sorted(tfssvae.METHODS))
+def name(request):
+    """Every method."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def batch(data):
+    """One batch as Keras passes it: 20 labelled and 30 unlabelled digits."""
+    labelled, unlabelled = data.labelled_indices[:20], data.unlabelled_indices[:30]
+    x = {"labelled": data.x_train[labelled], "unlabelled": data.x_train[unlabelled]}
+    return x, data.y_train[labelled]

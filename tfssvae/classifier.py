@@ -1,0 +1,461 @@
+"""Any method as a scikit-learn estimator: arrays in, predictions out."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from numbers import Real
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.metrics import accuracy_score
+from sklearn.preprocessing import MinMaxScaler
+from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from tfssvae.checks import InputError, check_count, closest
+from tfssvae.core import SemiSupervisedVAE, constructor_arguments
+from tfssvae.data import Data, from_arrays
+from tfssvae.data.pipeline import Order, endless_batches, training_order
+from tfssvae.models import METHODS
+from tfssvae.training import train
+from tfssvae.weights import Weight
+
+_UNLABELLED = -1
+_ROWS_AT_A_TIME = 500
+_MAX_SEED = np.iinfo(np.int32).max
+_SET_BY_USER = "set it as an argument of SSVAEClassifier"
+_SET_BY_FIT = "fit sets it"
+_OWN_ARGUMENTS = {
+    "input_shape": _SET_BY_FIT,
+    "num_classes": _SET_BY_FIT,
+    "seed": "set random_state of SSVAEClassifier",
+    "weights": _SET_BY_USER,
+    "latent_dim": _SET_BY_USER,
+    "hidden": _SET_BY_USER,
+}
+# XLA takes seconds to compile and then saves about a millisecond of each step on a CPU.
+_XLA_PAYS_FROM_STEPS = 5000
+
+
+class SSVAEClassifier(
+    ClassNamePrefixFeaturesOutMixin, ClassifierMixin, TransformerMixin, BaseEstimator
+):
+    """Semi-supervised VAE for tables and images, trained on labelled and unlabelled rows.
+
+    Rows whose label is -1 are unlabelled, as in `sklearn.semi_supervised`. Text labels need an
+    array of dtype object, so that -1 can stand among them.
+
+    Features are brought to [0, 1], the range that the methods model, once and for all in `fit`:
+    uint8 features are pixels and are divided by 255; features that are all in [0, 1] already stay
+    as they are; otherwise each feature is scaled by its own minimum and maximum. Later values
+    beyond these limits are clipped.
+
+    Args:
+        method: name of the method, one of `tfssvae.METHODS`.
+        epochs: passes over the unlabelled rows (over the labelled ones where all have labels). A
+            pass over few rows is few steps: small tables need hundreds of epochs.
+        latent_dim: size of the latent code; None is the method's default.
+        hidden: units of the hidden layers of the default networks; None is the method's default.
+        labelled_batch: labelled rows per step, or all of them where there are fewer.
+        unlabelled_batch: unlabelled rows per step, or all of them where there are fewer.
+        learning_rate: of Adam, a number or a Keras schedule.
+        weights: term -> number or schedule; None is the paper's weights for the numbers of
+            labelled and unlabelled rows at hand.
+        image_shape: None: a row of X is a list of features. (height, width) or (height, width,
+            channels): a row of X holds the pixels of such an image. Images (n, height, width) and
+            (n, height, width, channels) are accepted as they are.
+        method_args: further arguments of the method, such as `likelihood` or networks. Networks
+            are copied in every fit and never trained themselves.
+        random_state: int, RandomState or None. An int makes every fit on the same data, with the
+            same versions and kind of device, the same.
+        verbose: 1 shows a progress bar, 2 a line per epoch.
+
+    Attributes:
+        classes_: (K,) sorted labels, without -1.
+        n_features_in_: features of a row; for images the number of pixels times channels.
+        feature_names_in_: (n_features_in_,) column names, where X had them.
+        model_: the trained `tfssvae.SemiSupervisedVAE`; its inputs are scaled to [0, 1].
+        scaler_: the `MinMaxScaler` from features to [0, 1].
+        history_: name -> value per epoch: the loss, its terms (nats) and the monitors.
+
+    Example:
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True)
+        >>> y_few = np.where(np.arange(len(y)) % 10 == 0, y, -1)
+        >>> clf = SSVAEClassifier(epochs=100, latent_dim=2, hidden=(32,), random_state=0)
+        >>> clf.fit(X, y_few).score(X, y) > 0.8
+        True
+        >>> clf.transform(X).shape
+        (150, 2)
+    """
+
+    def __init__(
+        self,
+        method: str = "m2",
+        *,
+        epochs: int = 100,
+        latent_dim: int | None = None,
+        hidden: Sequence[int] | None = None,
+        labelled_batch: int = 100,
+        unlabelled_batch: int = 200,
+        learning_rate: float = 1e-3,
+        weights: Mapping[str, Weight] | None = None,
+        image_shape: Sequence[int] | None = None,
+        method_args: Mapping[str, Any] | None = None,
+        random_state=None,
+        verbose: int = 0,
+    ):
+        self.method = method
+        self.epochs = epochs
+        self.latent_dim = latent_dim
+        self.hidden = hidden
+        self.labelled_batch = labelled_batch
+        self.unlabelled_batch = unlabelled_batch
+        self.learning_rate = learning_rate
+        self.weights = weights
+        self.image_shape = image_shape
+        self.method_args = method_args
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None):
+        """Train a new model.
+
+        Args:
+            X: (n, d) features, or images (n, h, w) or (n, h, w, c).
+            y: (n,) labels, -1 where there is none.
+            sample_weight: (n,) factors >= 0 of the labelled rows' terms of the loss. They are not
+                normalised: 2 doubles what a label counts against the unlabelled rows. A labelled
+                row of weight 0 is left out; weights of unlabelled rows are ignored.
+
+        Returns:
+            self.
+
+        Raises:
+            InputError: an argument is out of range, y has fewer than two classes, or the method
+                refuses its arguments.
+            ValueError: X or y is not an array that scikit-learn accepts.
+        """
+        epochs = _positive(self.epochs, "epochs")
+        batch_sizes = (
+            _positive(self.labelled_batch, "labelled_batch"),
+            _positive(self.unlabelled_batch, "unlabelled_batch"),
+        )
+        learning_rate = _checked_rate(self.learning_rate)
+        rows, targets = validate_data(self, _as_rows(X), y)
+        row_shape = np.shape(X)[1:]
+        example_shape = _example_shape(self.image_shape, row_shape)
+        weights = None
+        if sample_weight is not None:
+            rows, targets, weights = _without_zero_weights(rows, targets, sample_weight)
+        labels, self.classes_ = _encode_labels(targets)
+
+        self._row_shape = row_shape
+        self.scaler_ = _fit_scaler(rows)
+        data = from_arrays(
+            _scale(rows, self.scaler_).reshape(-1, *example_shape),
+            labels,
+            num_classes=len(self.classes_),
+            seed=_draw_seed(self.random_state),
+        )
+        self.model_ = _build_model(
+            self.method, data, self.weights, self._arguments(), learning_rate
+        )
+        self.history_ = _train(
+            self.model_,
+            data,
+            epochs,
+            min(batch_sizes[0], len(data.labelled_indices)),
+            min(batch_sizes[1], len(data.unlabelled_indices)),
+            weights,
+            self.verbose,
+        )
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Return the most probable label of each row: (n,)."""
+        probabilities = self.predict_proba(X)
+        return self.classes_[np.argmax(probabilities, axis=1)]
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:
+        """Return q(y|x) for each row, (n, K), in the order of `classes_`."""
+        inputs = self._model_input(X)
+        # Not `model_.predict`, which compiles first: that takes longer than all of these calls.
+        blocks = (inputs[i : i + _ROWS_AT_A_TIME] for i in range(0, len(inputs), _ROWS_AT_A_TIME))
+        return np.concatenate([self.model_(block).numpy() for block in blocks])
+
+    def transform(self, X: ArrayLike) -> NDArray[np.float32]:
+        """Return the posterior mean of the latent code of each row: (n, latent_dim)."""
+        inputs = self._model_input(X)
+        return self.model_.encode(inputs)
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the accuracy on the rows that have a label: those of -1 are left out.
+
+        Cross-validation on partly labelled data therefore measures what it should.
+
+        Args:
+            X: (n, d) features or images.
+            y: (n,) labels, -1 where there is none.
+            sample_weight: (n,) weights of the rows.
+
+        Raises:
+            InputError: no row has a label.
+        """
+        predicted, expected = self.predict(X), column_or_1d(y)
+        check_consistent_length(predicted, expected, sample_weight)
+        known = _has_label(expected)
+        if not known.any():
+            raise InputError("y has no labels (all are -1): the accuracy needs at least one")
+        weights = None if sample_weight is None else np.asarray(sample_weight)[known]
+        return float(accuracy_score(expected[known], predicted[known], sample_weight=weights))
+
+    def sample(self, y: ArrayLike, random_state=None) -> NDArray[np.float64]:
+        """Generate one example per label.
+
+        Args:
+            y: (n,) labels out of `classes_`.
+            random_state: int, RandomState or None.
+
+        Returns:
+            (n, ...) expected features given a random code, in the shape and the units of the rows
+            of X in `fit`.
+
+        Raises:
+            InputError: a label is unknown.
+        """
+        check_is_fitted(self)
+        labels = np.asarray(y).reshape(-1)
+        known = np.isin(labels, self.classes_)
+        if not known.all():
+            raise InputError(
+                f"y has the label {labels[~known][0]!r}: use labels out of {list(self.classes_)}"
+            )
+        generated = self.model_.generate(
+            np.searchsorted(self.classes_, labels), _draw_seed(random_state)
+        )
+        rows = self.scaler_.inverse_transform(generated.reshape(len(labels), -1).astype("float64"))
+        return rows.reshape(-1, *self._row_shape)
+
+    def _model_input(self, X: ArrayLike) -> NDArray[Any]:
+        """Return rows or images as the model wants them."""
+        check_is_fitted(self)
+        rows = validate_data(self, _as_rows(X), reset=False)
+        shape = self.model_.example_shape
+        if _are_images(X) and _example_shape(None, np.shape(X)[1:]) != shape:
+            wanted = ", ".join(map(str, shape))
+            raise InputError(f"X must have shape (n, {wanted}), got {np.shape(X)}")
+        return _scale(rows, self.scaler_).reshape(-1, *shape)
+
+    def _arguments(self) -> dict[str, Any]:
+        """Return the arguments of the method that the user chose."""
+        # Copies: a fit must leave networks and regularizers, which have state, as they were.
+        arguments = copy.deepcopy(dict(self.method_args or {}))
+        for name in _OWN_ARGUMENTS:
+            if name in arguments:
+                raise InputError(f'method_args must not have "{name}": {_OWN_ARGUMENTS[name]}')
+        sizes = {"latent_dim": self.latent_dim, "hidden": self.hidden}
+        return {**arguments, **{name: v for name, v in sizes.items() if v is not None}}
+
+    @property
+    def _n_features_out(self) -> int:
+        """The size of the latent code, which scikit-learn needs for the names of the columns."""
+        return self.model_.posterior_mean(tf.zeros((1, *self.model_.example_shape))).shape[-1]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+# Arrays --------------------------------------------------------------------------------------
+
+
+def _are_images(X: Any) -> bool:
+    return getattr(X, "ndim", 2) in (3, 4)
+
+
+def _as_rows(X: Any) -> Any:
+    """Return images as rows of pixels, anything else as it is, for scikit-learn to judge."""
+    return np.reshape(X, (len(X), -1)) if _are_images(X) and len(X) else X
+
+
+def _example_shape(image_shape: Sequence[int] | None, row_shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the shape that the model sees: (d,) or (height, width, channels)."""
+    shape = tuple(row_shape if image_shape is None else image_shape)
+    shape = (*shape, 1) if len(shape) == 2 else shape
+    if np.prod(shape) != np.prod(row_shape):
+        raise InputError(
+            f"image_shape {tuple(image_shape or ())} has {np.prod(shape)} values per example, but "
+            f"X has {np.prod(row_shape)}: pass the (height, width, channels) of the images in X"
+        )
+    return shape
+
+
+def _fit_scaler(X: NDArray[Any]) -> MinMaxScaler:
+    """Return the map of features (n, d) to [0, 1], from limits that the dtype or the data give."""
+    limits: Any = X
+    if X.dtype == np.uint8:
+        limits = np.broadcast_to([[0.0], [255.0]], (2, X.shape[1]))
+    elif X.min() >= 0 and X.max() <= 1:
+        limits = np.broadcast_to([[0.0], [1.0]], (2, X.shape[1]))
+    return MinMaxScaler(clip=True).fit(limits)
+
+
+def _scale(X: NDArray[Any], scaler: MinMaxScaler) -> NDArray[Any]:
+    pixels = X.dtype == np.uint8 and (scaler.data_min_ == 0).all()
+    if pixels and (scaler.data_max_ == 255).all():
+        return X  # the models divide by 255 themselves, and bytes take a quarter of the memory
+    return scaler.transform(X).astype("float32")
+
+
+# Labels --------------------------------------------------------------------------------------
+
+
+def _has_label(y: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return for each row whether it has a label: (n,)."""
+    if y.dtype.kind not in "OUS":
+        return y != _UNLABELLED
+    labels = y.tolist()
+    if "-1" in labels or b"-1" in labels:
+        raise InputError(
+            'y has the text "-1", but rows without a label are marked by the integer -1: make y '
+            "an array of dtype object that holds text and the integer -1"
+        )
+    return np.array([label != _UNLABELLED for label in labels], bool)
+
+
+def _encode_labels(y: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[Any]]:
+    """Return class indices (n,), -1 where there is no label, and the sorted classes (K,)."""
+    labelled = _has_label(y)
+    indices = np.full(len(y), _UNLABELLED, np.int32)
+    if not labelled.any():
+        raise InputError("y has no labels (all are -1): label rows of at least two classes")
+    check_classification_targets(y[labelled])
+    classes, indices[labelled] = np.unique(y[labelled], return_inverse=True)
+    if len(classes) < 2:
+        raise InputError(
+            f"y has one class only ({classes[0]!r}): label rows of at least two classes"
+        )
+    return indices, classes
+
+
+def _without_zero_weights(X, y, sample_weight: ArrayLike):
+    """Return X, y and the weights without the labelled rows whose weight is 0."""
+    weights = _check_sample_weight(sample_weight, X, dtype=np.float32)
+    if (weights < 0).any():
+        raise InputError(f"sample_weight must not be negative, got {weights.min():g}")
+    labelled = _has_label(y)
+    if not weights[labelled].any():
+        raise InputError("sample_weight is zero for every labelled row: give one a weight above 0")
+    kept = ~labelled | (weights > 0)
+    return X[kept], y[kept], weights[kept]
+
+
+def _draw_seed(random_state: Any) -> int:
+    return int(check_random_state(random_state).randint(_MAX_SEED))
+
+
+# Model and training --------------------------------------------------------------------------
+
+
+def _build_model(
+    method: str,
+    data: Data,
+    weights: Mapping[str, Weight] | None,
+    arguments: Mapping[str, Any],
+    learning_rate: Any,
+) -> SemiSupervisedVAE:
+    """Return a compiled model of the method for the data."""
+    if method not in METHODS:
+        raise InputError(f'unknown method "{method}": {closest(str(method), METHODS)}')
+    method_class: type[SemiSupervisedVAE] = METHODS[method]
+    known = {*constructor_arguments(method_class), "name", "dtype"}
+    for name in arguments:
+        if name not in known:
+            raise InputError(f'method "{method}" has no argument "{name}": {closest(name, known)}')
+    if weights is None:
+        weights = method_class.paper_weights(
+            len(data.labelled_indices), len(data.unlabelled_indices)
+        )
+    model = method_class(
+        data.input_shape, data.num_classes, weights=weights, seed=data.seed, **arguments
+    )
+    model.compile(optimizer=keras.optimizers.Adam(learning_rate))
+    return model
+
+
+def _train(
+    model: SemiSupervisedVAE,
+    data: Data,
+    epochs: int,
+    labelled: int,
+    unlabelled: int,
+    sample_weight: NDArray[np.float32] | None,
+    verbose: int,
+) -> dict[str, list[float]]:
+    """Train the model; return its history."""
+    order = training_order(data, labelled, unlabelled)
+    if sample_weight is not None:
+        history = model.fit(
+            _weighted_batches(data, order, sample_weight),
+            epochs=epochs,
+            steps_per_epoch=order.steps_per_epoch,
+            verbose=verbose,
+        )
+        return history.history
+    long = epochs * order.steps_per_epoch >= _XLA_PAYS_FROM_STEPS
+    history = train(
+        model,
+        data,
+        epochs=epochs,
+        labelled=labelled,
+        unlabelled=unlabelled,
+        jit_compile="auto" if long else False,
+        verbose=verbose,
+    )
+    return history.history
+
+
+def _weighted_batches(data: Data, order: Order, weights: NDArray[np.float32]) -> tf.data.Dataset:
+    """Return the batches of all steps, with the weights of their labelled rows."""
+
+    def weights_of_step(step):
+        return weights[order.rows(int(step), 1)[0][0]]
+
+    def as_tensor(step):
+        values = tf.numpy_function(weights_of_step, [step], tf.float32, stateful=False)
+        return tf.ensure_shape(values, [order.labelled_batch])
+
+    weights_of_steps = tf.data.Dataset.counter().map(as_tensor)
+    batches = tf.data.Dataset.zip(endless_batches(data, order, 0), weights_of_steps)
+    return batches.map(lambda batch, values: (*batch, values))
+
+
+# Arguments -----------------------------------------------------------------------------------
+
+
+def _positive(value: Any, name: str) -> int:
+    """Return a whole number that is 1 or more as an int."""
+    count = check_count(value, name)
+    if count == 0:
+        raise InputError(f"{name} must be at least 1, got 0")
+    return count
+
+
+def _checked_rate(rate: Any) -> Any:
+    """Return a learning rate that is a positive number or a Keras schedule."""
+    if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+        return rate
+    if isinstance(rate, Real) and 0 < float(rate) < float("inf"):
+        return float(rate)
+    raise InputError(f"learning_rate must be a positive number or a Keras schedule, got {rate!r}")

@@ -1,0 +1,295 @@
+"""The command line: `tfssvae` or `python -m tfssvae`.
+
+TensorFlow is imported only by the command that needs it, so that `--help` answers at once.
+"""
+
+import argparse
+import ast
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tfssvae import __version__
+from tfssvae.checks import InputError
+from tfssvae.models import METHODS
+
+_EXAMPLES = """examples:
+  tfssvae train m2 --data digits --labels-per-class 10
+  tfssvae train m2 --data mnist --labels-per-class 10 --epochs 20 --out runs/mnist
+  tfssvae train m2 --data photos/ --set latent_dim=20 --set hidden=(256,256)
+  tfssvae train --resume runs/mnist
+  tfssvae evaluate runs/mnist --samples 1000
+  tfssvae export runs/mnist saved_models/mnist
+"""
+_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return 0 when it was done, 2 for bad input, 1 for anything else."""
+    options = _parser().parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        options.run(options)
+    except InputError as error:
+        return _complain(error, 2)
+    except OSError as error:
+        return _complain(error, 1)
+    except KeyboardInterrupt:
+        return _complain("interrupted", _INTERRUPTED)
+    return 0
+
+
+def _complain(error, code: int) -> int:
+    print(f"tfssvae: {error}", file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tfssvae",
+        description="Semi-supervised variational autoencoders: train, evaluate, sample, export.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"tfssvae {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_train(commands)
+    _add_evaluate(commands)
+    _add_sample(commands)
+    _add_export(commands)
+    return parser
+
+
+def _add_train(commands) -> None:
+    parser = commands.add_parser(
+        "train",
+        help="train a method and fill a run folder",
+        description="Train a method on a data set of which few labels are shown. The run folder "
+        "gets the model, the choice of labels, TensorBoard logs, figures, metrics.json and an "
+        "exported SavedModel.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("method", nargs="?", metavar="METHOD", help=f"one of: {', '.join(METHODS)}")
+    parser.add_argument(
+        "--data",
+        metavar="NAME|PATH",
+        help="digits (built in), mnist, fashion_mnist, cifar10, cifar100, tfds:NAME, a .npz file "
+        "(x_train, y_train, x_test, y_test; label -1 = unlabelled) or a folder "
+        "(train/CLASS/*.png, train/unlabelled/*.png, test/CLASS/*.png)",
+    )
+    labels = parser.add_mutually_exclusive_group()
+    labels.add_argument("--labels-per-class", type=int, metavar="N", help="labels shown per class")
+    labels.add_argument(
+        "--label-fraction", type=float, metavar="F", help="part of the labels shown, e.g. 0.05"
+    )
+    parser.add_argument(
+        "--validation",
+        type=float,
+        default=0,
+        metavar="N|F",
+        help="training rows held out for validation: a number, or a fraction below 1 (default 0)",
+    )
+    parser.add_argument(
+        "--data-dir",
+        metavar="DIR",
+        help="folder with NAME.npz files or tfds data (default $TFSSVAE_DATA)",
+    )
+    parser.add_argument("--grey", action="store_true", help="convert colour images to grey")
+    parser.add_argument(
+        "--image-size", type=int, nargs=2, metavar=("H", "W"), help="resize images to H x W pixels"
+    )
+    parser.add_argument(
+        "--binarize", choices=["fixed", "dynamic"], help="draw binary images once, or every step"
+    )
+    parser.add_argument(
+        "--epochs",
+        type=int,
+        metavar="N",
+        help="passes over the unlabelled rows (default: enough for 1000 steps, at least 20)",
+    )
+    parser.add_argument("--labelled", type=int, metavar="N", help="labelled rows a step (100)")
+    parser.add_argument("--unlabelled", type=int, metavar="N", help="unlabelled rows a step (200)")
+    parser.add_argument("--learning-rate", type=float, default=1e-3, metavar="R", help="of Adam (1e-3)")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="S", help="of labels, weights, order and noise (0)"
+    )
+    parser.add_argument("--out", type=Path, metavar="RUN", help="run folder (runs/METHOD-DATA)")
+    parser.add_argument(
+        "--driver",
+        choices=["loop", "fit"],
+        default="loop",
+        help="the compiled loop, or Keras's model.fit: same results, the loop is faster",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=["float32", "mixed_float16", "mixed_bfloat16"],
+        default="float32",
+        help="of the networks; heads and losses stay in float32",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="ARGUMENT=VALUE",
+        help="an argument of the method, e.g. latent_dim=20 or \"weights={'*_kl_z': 2.0}\"; "
+        "may be repeated",
+    )
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="continue an interrupted run")
+    parser.set_defaults(run=_train)
+
+
+def _add_evaluate(commands) -> None:
+    parser = commands.add_parser(
+        "evaluate",
+        help="measure a trained run on its test data",
+        description="Print accuracy, error, calibration and bounds of a run's model on the test "
+        "data, per-class recall included.",
+    )
+    parser.add_argument("run_folder", type=Path, metavar="RUN")
+    parser.add_argument(
+        "--samples",
+        type=int,
+        default=0,
+        metavar="N",
+        help="also estimate log p(x) with N importance samples per image",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the samples (0)")
+    parser.set_defaults(run=_evaluate)
+
+
+def _add_sample(commands) -> None:
+    parser = commands.add_parser(
+        "sample",
+        help="draw images of every class",
+        description="Write a picture of images generated by a run's model: a row per class, the "
+        "same style down each column.",
+    )
+    parser.add_argument("run_folder", type=Path, metavar="RUN")
+    parser.add_argument("--out", type=Path, required=True, metavar="PNG", help="the picture")
+    parser.add_argument("--per-class", type=int, default=8, metavar="N", help="images a row (8)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the styles (0)")
+    parser.set_defaults(run=_sample)
+
+
+def _add_export(commands) -> None:
+    parser = commands.add_parser(
+        "export",
+        help="export a SavedModel for TensorFlow Serving",
+        description="Write DIR/<version>/ with the signatures classify, encode, reconstruct and "
+        "generate. An existing version is never overwritten.",
+    )
+    parser.add_argument("run_folder", type=Path, metavar="RUN")
+    parser.add_argument("directory", type=Path, metavar="DIR")
+    parser.set_defaults(run=_export)
+
+
+def _train(options) -> None:
+    if options.resume is not None:
+        if options.method or options.data:
+            raise InputError("--resume takes everything else from the run folder: name only RUN")
+        from tfssvae.runs import resume_run
+
+        resume_run(options.resume)
+        return
+    if not options.method or not options.data:
+        raise InputError(
+            f"name a method ({', '.join(METHODS)}) and --data, such as: "
+            "tfssvae train m2 --data digits --labels-per-class 10"
+        )
+    if options.epochs is not None and options.epochs < 1:
+        raise InputError(f"--epochs must be at least 1, got {options.epochs}")
+    if not options.learning_rate > 0:
+        raise InputError(f"--learning-rate must be positive, got {options.learning_rate}")
+    config = {
+        "method": options.method,
+        "data": {
+            "name": options.data,
+            "labels_per_class": options.labels_per_class,
+            "label_fraction": options.label_fraction,
+            "validation": _count_or_fraction(options.validation),
+            "data_dir": options.data_dir,
+            "grey": options.grey,
+            "image_size": options.image_size,
+            "binarize": options.binarize,
+            "seed": options.seed,
+        },
+        "model": _assignments(options.set),
+        "epochs": options.epochs,
+        "labelled": options.labelled,
+        "unlabelled": options.unlabelled,
+        "learning_rate": options.learning_rate,
+        "driver": options.driver,
+        "precision": options.precision,
+    }
+    from tfssvae.runs import start_run
+
+    start_run(options.out or _free_folder(options.method, options.data), config)
+
+
+def _evaluate(options) -> None:
+    from tfssvae import runs
+
+    model = runs.load_run_model(options.run_folder)
+    data = runs.load_run_data(options.run_folder, runs.read_config(options.run_folder))
+    for name, value in runs.measure(model, data).items():
+        print(_figure_line(name, value))
+    if options.samples:
+        bound = runs.log_likelihood(model, data, options.samples, options.seed)
+        print(f"log p(x) >= {bound:.2f} nats with {options.samples} importance samples")
+
+
+def _sample(options) -> None:
+    from tfssvae import runs
+
+    model = runs.load_run_model(options.run_folder)
+    data = runs.load_run_data(options.run_folder, runs.read_config(options.run_folder))
+    runs.save_samples(model, options.out, data.class_names, options.per_class, options.seed)
+    print(f"wrote {options.out}")
+
+
+def _export(options) -> None:
+    from tfssvae import runs, serving
+
+    model = runs.load_run_model(options.run_folder)
+    data = runs.load_run_data(options.run_folder, runs.read_config(options.run_folder))
+    print(f"wrote {serving.export(model, options.directory, class_names=data.class_names)}")
+
+
+def _assignments(pairs: Sequence[str]) -> dict:
+    """Return {"latent_dim": 20} for ["latent_dim=20"]; values are Python literals or text."""
+    values = {}
+    for pair in pairs:
+        name, separator, text = pair.partition("=")
+        if not separator or not name.isidentifier():
+            raise InputError(f"--set takes ARGUMENT=VALUE, such as latent_dim=20; got {pair!r}")
+        try:
+            values[name] = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            values[name] = text
+    return values
+
+
+def _count_or_fraction(value: float) -> float:
+    return int(value) if value == int(value) else value
+
+
+def _free_folder(method: str, data: str) -> Path:
+    """Return runs/METHOD-DATA, or the first runs/METHOD-DATA-N that is free."""
+    base = Path("runs") / f"{method}-{Path(data).stem.replace(':', '-') or 'data'}"
+    folder, number = base, 2
+    while folder.exists():
+        folder, number = base.with_name(f"{base.name}-{number}"), number + 1
+    return folder
+
+
+def _figure_line(name: str, value) -> str:
+    if isinstance(value, dict):
+        parts = ", ".join(f"{key} {_short(part)}" for key, part in value.items())
+        return f"{name}: {parts}"
+    return f"{name}: {_short(value)}"
+
+
+def _short(value) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

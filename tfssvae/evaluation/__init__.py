@@ -1,0 +1,34 @@
+"""Evaluation: what the predictions, the images and the history of a model say about it.
+
+Everything is imported when it is first used: no TensorFlow and no matplotlib before that.
+"""
+
+from importlib import import_module
+
+_NAMES = {
+    "calibration_figure": "charts",
+    "class_samples_figure": "figures",
+    "classification_report": "classification",
+    "confusion_figure": "charts",
+    "confusion_matrix": "classification",
+    "error_rate": "classification",
+    "expected_calibration_error": "classification",
+    "figure_pixels": "figures",
+    "history_figure": "charts",
+    "image_grid": "images",
+    "negative_log_likelihood": "classification",
+    "reconstruction_figure": "figures",
+    "save_figure": "figures",
+}
+
+__all__ = [*_NAMES]
+
+
+def __getattr__(name: str):
+    if name in _NAMES:
+        return getattr(import_module(f"{__name__}.{_NAMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

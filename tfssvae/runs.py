@@ -1,0 +1,329 @@
+"""A run folder: everything that one training run needs, and everything that it leaves.
+
+    config.json   what was asked for         split.json   rows whose labels were seen
+    checkpoints/  to resume from             logs/        TensorBoard
+    model.keras   the trained model          metrics.json test figures and history
+    figures/      pictures                   export/      a SavedModel for serving
+"""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+import tfssvae
+from tfssvae import evaluation, serving
+from tfssvae.checks import InputError, check_images, closest
+from tfssvae.core import SemiSupervisedVAE, constructor_arguments
+from tfssvae.data import Data, load, load_split
+from tfssvae.data.pipeline import Order, training_order
+from tfssvae.models.supervised import labels_alone
+from tfssvae.training import Checkpoint, TensorBoardImages, restore_latest, train
+from tfssvae.training.progress import ProgressLines
+
+_EVALUATION_BATCH = 500
+_MIN_STEPS, _MIN_EPOCHS = 1000, 20  # of a run that names no epochs
+
+Say = Callable[[str], None]
+
+
+def start_run(folder: Path, config: dict[str, Any], say: Say = print) -> dict[str, Any]:
+    """Train a model as `config` asks and fill a new run folder; return the content of metrics.json.
+
+    Args:
+        folder: the run folder; it must not exist yet, or be empty.
+        config: "method", "data" (arguments of `data.load`), "model" (arguments of the method),
+            "epochs" (None: enough for 1000 steps, and at least 20), "labelled", "unlabelled"
+            (batch sizes; None: 100 and 200, or fewer where there are fewer rows), "driver" ("loop"
+            or "fit"), "precision", "learning_rate".
+        say: receives a line for people at each stage.
+
+    Raises:
+        InputError: the configuration is not as described, or the folder is taken.
+    """
+    _check_method(config["method"], config["model"])
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(
+            f"{folder} exists already: choose another --out, or continue it with "
+            f"tfssvae train --resume {folder}"
+        )
+    data = load(**config["data"])
+    say(data.summary())
+    config = _filled(config, data)
+    folder.mkdir(parents=True, exist_ok=True)
+    data.save_split(folder / "split.json")
+    _write_json(folder / "config.json", {**config, "tfssvae": tfssvae.__version__})
+    return _train(folder, config, data, say)
+
+
+def resume_run(folder: Path, say: Say = print) -> dict[str, Any]:
+    """Continue an interrupted run from its last checkpoint; the result is that of a whole run.
+
+    Raises:
+        InputError: the folder is not a run, or its data are not those it was started with.
+    """
+    config = read_config(folder)
+    if (folder / "metrics.json").exists():
+        raise InputError(f"{folder} is finished: there is nothing to resume")
+    data = load_run_data(folder, config)
+    say(data.summary())
+    return _train(folder, config, data, say)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return the configuration of a run.
+
+    Raises:
+        InputError: there is none, or it is damaged.
+    """
+    path = Path(folder) / "config.json"
+    try:
+        config = json.loads(path.read_text())
+        missing = {"method", "data", "model", "epochs", "driver"} - set(config)
+    except FileNotFoundError:
+        raise InputError(f"{folder} is not a run folder: it has no config.json") from None
+    except (json.JSONDecodeError, TypeError) as error:
+        raise InputError(f"{path} is damaged: {error}") from error
+    if missing:
+        raise InputError(f"{path} is damaged: it lacks {', '.join(sorted(missing))}")
+    return config
+
+
+def load_run_data(folder: Path, config: dict[str, Any]) -> Data:
+    """Load the data of a run with the labels that it saw.
+
+    Raises:
+        InputError: the data changed since the run was started.
+    """
+    chosen = ("labels_per_class", "label_fraction", "labelled_classes", "validation")
+    arguments = {name: value for name, value in config["data"].items() if name not in chosen}
+    return load(**arguments, split=load_split(folder / "split.json"))
+
+
+def load_run_model(folder: Path) -> SemiSupervisedVAE:
+    """Load the trained model of a run.
+
+    Raises:
+        InputError: the run has no model yet.
+    """
+    path = Path(folder) / "model.keras"
+    if not path.exists():
+        read_config(folder)
+        raise InputError(
+            f"{folder} has no model yet: finish it with tfssvae train --resume {folder}"
+        )
+    return keras.saving.load_model(path)
+
+
+def measure(model: SemiSupervisedVAE, data: Data, part: str = "test") -> dict[str, Any]:
+    """Return accuracy, calibration and bounds of a model on the test or validation rows."""
+    batches = getattr(data, part)(_EVALUATION_BATCH)
+    x = data.x_test if part == "test" else data.x_validation
+    y = data.y_test if part == "test" else data.y_validation
+    report = evaluation.classification_report(
+        model.predict(x, batch_size=_EVALUATION_BATCH, verbose=0), y, data.class_names
+    )
+    objective = model.evaluate(batches, verbose=0, return_dict=True)
+    bounds = {
+        name.removeprefix("monitor/"): float(value)
+        for name, value in objective.items()
+        if name.endswith("_bound")
+    }
+    return {**report, **bounds}
+
+
+def _train(folder: Path, config: dict[str, Any], data: Data, say: Say) -> dict[str, Any]:
+    keras.utils.set_random_seed(config["data"]["seed"])
+    started = time.time()
+    model = _build(config, data)
+    say(_describe(config, model, data))
+    state = restore_latest(model, folder / "checkpoints")
+    if state is not None:
+        say(f"resuming at step {state['step']}")
+    history = _run_driver(model, data, config, folder, state or {})
+    seconds = time.time() - started
+    model.save(folder / "model.keras")
+
+    metrics: dict[str, Any] = {"seconds": round(seconds, 1), "history": history}
+    metrics["environment"] = _environment()
+    if data.x_test is not None:
+        metrics["test"] = measure(model, data)
+        if len(data.labelled_indices):
+            metrics["labels_alone"] = _baseline(model, data, config)
+    _draw(folder / "figures", model, data, metrics)
+    exported = serving.export(model, folder / "export", class_names=data.class_names)
+    _write_json(folder / "metrics.json", metrics)
+    say(_closing(folder, metrics, exported))
+    return metrics
+
+
+def _check_method(method: str, arguments: dict[str, Any]) -> None:
+    if method not in tfssvae.METHODS:
+        raise InputError(f"unknown method {method!r}: {closest(method, tfssvae.METHODS)}")
+    known = constructor_arguments(tfssvae.METHODS[method])
+    for name in arguments:
+        if name not in known:
+            raise InputError(f"{method} has no argument {name!r}: {closest(name, known)}")
+
+
+def _filled(config: dict[str, Any], data: Data) -> dict[str, Any]:
+    """Replace None by what suits the data, so that config.json says what was done."""
+    config = dict(config)
+    for part, default in (("labelled", 100), ("unlabelled", 200)):
+        rows = len(getattr(data, f"{part}_indices"))
+        config[part] = min(default, rows) if config[part] is None else config[part]
+    steps = _order(config, data).steps_per_epoch
+    if config["epochs"] is None:
+        config["epochs"] = max(_MIN_EPOCHS, -(-_MIN_STEPS // steps))
+    return config
+
+
+def _order(config: dict[str, Any], data: Data) -> Order:
+    return training_order(data, config["labelled"], config["unlabelled"])
+
+
+def _build(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
+    method = tfssvae.METHODS[config["method"]]
+    arguments = dict(config["model"])
+    weights = arguments.pop("weights", {})
+    labelled, unlabelled = len(data.labelled_indices), len(data.unlabelled_indices)
+    if labelled:
+        weights = {**method.paper_weights(labelled, unlabelled), **weights}
+    arguments.setdefault("seed", data.seed)
+    model = method(
+        data.input_shape,
+        data.num_classes,
+        weights=weights,
+        dtype=config["precision"],
+        **arguments,
+    )
+    model.compile(keras.optimizers.Adam(config["learning_rate"]), metrics=["accuracy"])
+    return model
+
+
+def _run_driver(model, data: Data, config, folder: Path, state: dict) -> dict[str, list[float]]:
+    """Train with the driver of the run; return the history of all its epochs."""
+    checkpoint = Checkpoint(
+        folder / "checkpoints",
+        every_calls=10 if config["driver"] == "loop" else None,
+        history=state.get("history"),
+    )
+    callbacks = [
+        keras.callbacks.TensorBoard(folder / "logs", write_graph=False),
+        ProgressLines(config["epochs"], first_epoch=state.get("epoch", 0)),
+        checkpoint,
+    ]
+    watched = data.x_validation if len(data.validation_indices) else data.x_test
+    if watched is not None:
+        y = data.y_validation if len(data.validation_indices) else data.y_test
+        every = max(1, config["epochs"] // 5)
+        callbacks.append(
+            TensorBoardImages(folder / "logs", watched, y, data.class_names, every=every)
+        )
+    shared = {
+        "epochs": config["epochs"],
+        "initial_epoch": state.get("epoch", 0),
+        "callbacks": callbacks,
+        "validation_data": (
+            data.validation(_EVALUATION_BATCH) if len(data.validation_indices) else None
+        ),
+        "verbose": 0,
+    }
+    sizes = {"labelled": config["labelled"], "unlabelled": config["unlabelled"]}
+    if config["driver"] == "loop":
+        train(model, data, **sizes, **shared)
+    else:
+        model.fit(data.train(**sizes), **shared)
+    return checkpoint.history
+
+
+def _baseline(model: SemiSupervisedVAE, data: Data, config: dict[str, Any]) -> dict[str, Any]:
+    """Train the same classifier on the labels alone, until it can learn no more from them."""
+    baseline = labels_alone(model)
+    baseline.compile(keras.optimizers.Adam(config["learning_rate"]))
+    order = training_order(data, config["labelled"], 0)
+    epochs = -(-_MIN_STEPS // order.steps_per_epoch)
+    train(baseline, data, epochs, config["labelled"], 0, jit_compile=False, verbose=0)
+    return evaluation.classification_report(
+        baseline.predict(data.x_test, batch_size=_EVALUATION_BATCH, verbose=0),
+        data.y_test,
+        data.class_names,
+    )
+
+
+def _draw(folder: Path, model, data: Data, metrics: dict[str, Any]) -> None:
+    folder.mkdir(exist_ok=True)
+    shown = data.x_test if data.x_test is not None else data.x_train
+    figures = {"history": evaluation.history_figure(metrics["history"])}
+    if len(data.input_shape) == 3:
+        figures["reconstructions"] = evaluation.reconstruction_figure(model, shown[:16])
+        figures["samples"] = evaluation.class_samples_figure(model, data.class_names)
+    if data.x_test is not None:
+        probabilities = model.predict(data.x_test, batch_size=_EVALUATION_BATCH, verbose=0)
+        matrix = evaluation.confusion_matrix(data.y_test, probabilities, data.num_classes)
+        figures["confusion"] = evaluation.confusion_figure(matrix, data.class_names)
+        figures["calibration"] = evaluation.calibration_figure(probabilities, data.y_test)
+    for name, figure in figures.items():
+        evaluation.save_figure(figure, folder / f"{name}.png")
+
+
+def save_samples(model: SemiSupervisedVAE, path: Path, class_names, per_class: int, seed: int):
+    """Write a picture of class-conditional samples, a row per class."""
+    figure = evaluation.class_samples_figure(model, class_names, per_class=per_class, seed=seed)
+    evaluation.save_figure(figure, path)
+
+
+def log_likelihood(model: SemiSupervisedVAE, data: Data, num_samples: int, seed: int) -> float:
+    """Return the mean importance-weighted bound on log p(x) of the test images, nats."""
+    x = check_images(data.x_test)
+    return float(np.mean(model.log_likelihood(x, num_samples, seed=seed, verbose=1)))
+
+
+def _describe(config: dict[str, Any], model, data: Data) -> str:
+    parameters = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+    return (
+        f"{config['method']}: {parameters:,} parameters, {config['epochs']} epochs of "
+        f"{_order(config, data).steps_per_epoch} steps, {config['labelled']} labelled + "
+        f"{config['unlabelled']} unlabelled a step, {config['precision']}, {config['driver']}"
+    )
+
+
+def _closing(folder: Path, metrics: dict[str, Any], exported: Path) -> str:
+    lines = [f"done in {metrics['seconds']:.0f} s"]
+    if "test" in metrics:
+        line = f"test accuracy {metrics['test']['accuracy']:.2%}"
+        if "labels_alone" in metrics:
+            alone = metrics["labels_alone"]["accuracy"]
+            line += f"; the same classifier trained on the labels alone: {alone:.2%}"
+        lines.append(line)
+    lines += [
+        f"figures:     {folder / 'figures'}",
+        f"TensorBoard: tensorboard --logdir {folder / 'logs'}",
+        f"serving:     {exported}",
+    ]
+    return "\n".join(lines)
+
+
+def _environment() -> dict[str, str]:
+    import tensorflow as tf
+
+    return {
+        "tfssvae": tfssvae.__version__,
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "devices": ", ".join(device.device_type for device in tf.config.list_logical_devices()),
+    }
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(content, indent=2) + "\n")
+    os.replace(partial, path)

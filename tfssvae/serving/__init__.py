@@ -1,0 +1,5 @@
+"""SavedModel export for TensorFlow Serving and for any program that reads SavedModels."""
+
+from tfssvae.serving.saved_model import export
+
+__all__ = ["export"]

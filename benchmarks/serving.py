@@ -55,6 +55,7 @@ def measure(model_file: Path | None, rows: list[int], requests: int) -> dict:
     if model_file is None:
         model = tfssvae.models.M2(input_shape=(28, 28, 1), num_classes=10, latent_dim=50)
     else:
+        dict(tfssvae.METHODS)  # imports every method: Keras revives the classes that it knows
         model = keras.saving.load_model(model_file)
     with tempfile.TemporaryDirectory() as folder:
         begin = time.perf_counter()

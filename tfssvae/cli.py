@@ -107,7 +107,7 @@ def _add_train(commands) -> None:
         "--epochs",
         type=int,
         metavar="N",
-        help="passes over the unlabelled rows (default: enough for 1000 steps, at least 20)",
+        help="passes over the unlabelled rows (default: enough for 400 steps, at least 20)",
     )
     parser.add_argument("--labelled", type=int, metavar="N", help="labelled rows a step (100)")
     parser.add_argument("--unlabelled", type=int, metavar="N", help="unlabelled rows a step (200)")

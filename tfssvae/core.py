@@ -165,6 +165,8 @@ class SemiSupervisedVAE(keras.Model):
 
     def call(self, x, training=None):
         """Return class probabilities (batch, K) of images (uint8, or float in [0, 1])."""
+        if isinstance(x, dict):  # Keras builds metrics on a training batch under a strategy
+            x = x["labelled"] if "labelled" in x else x["unlabelled"]
         return tf.nn.softmax(self.predict_logits(scale_images(x), bool(training)))
 
     def train_step(self, data):

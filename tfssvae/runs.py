@@ -28,7 +28,7 @@ from tfssvae.training import Checkpoint, TensorBoardImages, restore_latest, trai
 from tfssvae.training.progress import ProgressLines
 
 _EVALUATION_BATCH = 500
-_MIN_STEPS, _MIN_EPOCHS = 1000, 20  # of a run that names no epochs
+_MIN_STEPS, _MIN_EPOCHS = 400, 20  # of a run that names no epochs
 
 Say = Callable[[str], None]
 
@@ -39,7 +39,7 @@ def start_run(folder: Path, config: dict[str, Any], say: Say = print) -> dict[st
     Args:
         folder: the run folder; it must not exist yet, or be empty.
         config: "method", "data" (arguments of `data.load`), "model" (arguments of the method),
-            "epochs" (None: enough for 1000 steps, and at least 20), "labelled", "unlabelled"
+            "epochs" (None: enough for 400 steps, and at least 20), "labelled", "unlabelled"
             (batch sizes; None: 100 and 200, or fewer where there are fewer rows), "driver" ("loop"
             or "fit"), "precision", "learning_rate".
         say: receives a line for people at each stage.
@@ -211,7 +211,7 @@ def _run_driver(model, data: Data, config, folder: Path, state: dict) -> dict[st
     """Train with the driver of the run; return the history of all its epochs."""
     checkpoint = Checkpoint(
         folder / "checkpoints",
-        every_calls=10 if config["driver"] == "loop" else None,
+        mid_epoch=config["driver"] == "loop",
         history=state.get("history"),
     )
     callbacks = [

@@ -10,14 +10,21 @@ SMALL = {"latent_dim": 4, "hidden": (24, 16)}
 """Constructor arguments that make every method small; a method may need others of its own."""
 
 
-def make_model(name, data, optimizer="adam", jit_compile=False, metrics=("accuracy",), **arguments):
+def make_model(name, data, optimizer="adam", jit_compile=False, run_eagerly=False, **arguments):
     """Return a compiled small model of a method."""
     method = tfssvae.METHODS[name]
     model = method(data.input_shape, data.num_classes, **{**SMALL, "seed": 1, **arguments})
     if optimizer == "adam":
         optimizer = keras.optimizers.Adam(1e-3)
-    model.compile(optimizer, metrics=list(metrics), jit_compile=jit_compile)
+    model.compile(
+        optimizer, metrics=["accuracy"], jit_compile=jit_compile, run_eagerly=run_eagerly
+    )
     return model
+
+
+def eager_model(name, data, **arguments):
+    """Return a model whose steps are not traced: quick where only a few are taken."""
+    return make_model(name, data, run_eagerly=True, **arguments)
 
 
 def flat_weights(model):

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfssvae
-from tests.contract.conftest import make_model
+from tests.contract.conftest import eager_model
 from tfssvae.batch import make_batch
 from tfssvae.noise import Noise
 from tfssvae.training import exponential_ramp, linear_ramp
@@ -14,7 +14,7 @@ from tfssvae.training import exponential_ramp, linear_ramp
 
 @pytest.fixture(scope="module")
 def model(name, data):
-    return make_model(name, data)
+    return eager_model(name, data)
 
 
 def terms_of(model, batch):
@@ -44,9 +44,9 @@ def test_logged_terms_add_up_to_the_loss(model, batch):
 
 
 def test_weights_scale_their_terms_and_raw_values_stay_visible(name, data, batch):
-    plain = as_floats(make_model(name, data).test_on_batch(*batch, return_dict=True))
+    plain = as_floats(eager_model(name, data).test_on_batch(*batch, return_dict=True))
     term = "unlabelled_reconstruction"
-    weighted_model = make_model(name, data, weights={term: 0.25, "*_kl_z": linear_ramp(1.0, 10)})
+    weighted_model = eager_model(name, data, weights={term: 0.25, "*_kl_z": linear_ramp(1.0, 10)})
     weighted = as_floats(weighted_model.test_on_batch(*batch, return_dict=True))
     assert weighted[term] == pytest.approx(0.25 * plain[term], rel=1e-5)
     assert weighted[f"monitor/{term}"] == pytest.approx(plain[term], rel=1e-5)
@@ -57,7 +57,7 @@ def test_weights_scale_their_terms_and_raw_values_stay_visible(name, data, batch
 
 def test_a_schedule_follows_the_optimizers_iterations(name, data, batch):
     ramp = exponential_ramp(2.0, steps=3)
-    model = make_model(name, data, weights={"classification": ramp}, optimizer=keras.optimizers.SGD(0.0))
+    model = eager_model(name, data, weights={"classification": ramp}, optimizer=keras.optimizers.SGD(0.0))
     raw = as_floats(model.test_on_batch(*batch, return_dict=True))["monitor/classification"]
     for step in range(5):
         logs = as_floats(model.train_on_batch(*batch, return_dict=True))
@@ -138,7 +138,7 @@ def test_class_weights_reach_the_labelled_terms(name, data, batch):
     heavy = {k: 3.0 for k in range(10)}
     logs = []
     for class_weight in (None, heavy):
-        model = make_model(name, data, optimizer=keras.optimizers.SGD(0.0))
+        model = eager_model(name, data, optimizer=keras.optimizers.SGD(0.0))
         batches = tf.data.Dataset.from_tensors(batch)
         history = model.fit(batches, epochs=1, verbose=0, class_weight=class_weight)
         logs.append(history.history)
@@ -156,7 +156,7 @@ def test_one_hot_labels_equal_integer_labels(model, batch):
 
 
 def test_a_class_prior_estimated_from_labels_is_their_frequency(name, data, batch):
-    model = make_model(name, data, class_prior="labels")
+    model = eager_model(name, data, class_prior="labels")
     for _ in range(2):
         model.train_on_batch(*batch)
     counts = 2 * np.bincount(batch[1], minlength=10) + 1
@@ -168,9 +168,9 @@ def test_a_regularizer_adds_its_terms(name, data, batch):
         def terms(self, model, batch, terms, training):
             return {"confidence": tfssvae.losses.entropy(terms.logits)}
 
-    model = make_model(name, data, regularizers=[Confidence()], weights={"confidence": 3.0})
+    model = eager_model(name, data, regularizers=[Confidence()], weights={"confidence": 3.0})
     logs = as_floats(model.test_on_batch(*batch, return_dict=True))
-    plain = as_floats(make_model(name, data).test_on_batch(*batch, return_dict=True))
+    plain = as_floats(eager_model(name, data).test_on_batch(*batch, return_dict=True))
     assert logs["loss"] == pytest.approx(plain["loss"] + logs["confidence"], rel=1e-5)
     assert logs["confidence"] == pytest.approx(3 * logs["monitor/confidence"], rel=1e-5)
 
@@ -188,7 +188,7 @@ def test_a_regularizer_adds_its_terms(name, data, batch):
 )
 def test_bad_arguments_are_refused(name, data, arguments, message):
     with pytest.raises(tfssvae.InputError, match=message):
-        make_model(name, data, **arguments)
+        eager_model(name, data, **arguments)
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_lossless_formats_and_pixel_modes(tmp_path):
     write(tmp_path / "train/b/5.png", GREY, "LA")
     write(tmp_path / "train/b/6.png", (GREY > 99).astype(np.uint8) * 255, "1")
     write(tmp_path / "train/b/7.png", GREY.astype(np.uint16) * 257)
-    write(tmp_path / "train/b/8.png", (np.uint16(GREY) * 257 + 128).astype(np.uint16))
+    write(tmp_path / "train/b/8.png", GREY.astype(np.uint16) * 257 + 129)
     Image.fromarray(colour).save(
         tmp_path / "train/a/1.webp", lossless=True, quality=100, exact=True
     )
@@ -69,7 +69,7 @@ def test_lossless_formats_and_pixel_modes(tmp_path):
     for row in (4, 5, 7):
         np.testing.assert_array_equal(x[row], np.repeat(GREY[..., None], 3, axis=2))
     np.testing.assert_array_equal(x[6, :, :, 1], (GREY > 99) * 255)
-    np.testing.assert_array_equal(x[8, :, :, 0], GREY)
+    np.testing.assert_array_equal(x[8, :, :, 0], GREY + 1)  # rounded
 
 
 def test_jpeg_is_read_about_right(tmp_path):
@@ -87,6 +87,16 @@ def test_grey_option(tmp_path):
     x = read_folder(tmp_path, grey=True).x_train
     assert x.shape == (2, 2, 2, 1)
     assert x[:, 0, 0, 0].tolist() == [76, 9]
+
+
+def test_grey_images_of_any_depth_stay_grey(tmp_path):
+    write(tmp_path / "train/a/0.png", GREY)
+    write(tmp_path / "train/b/1.png", GREY.astype(np.uint16) * 257)
+    write(tmp_path / "train/b/2.png", GREY, "LA")
+    x = read_folder(tmp_path).x_train
+    assert x.shape == (3, 3, 4, 1)
+    for image in x:
+        np.testing.assert_array_equal(image[..., 0], GREY)
 
 
 def test_sizes_must_agree_or_be_given(tmp_path):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
@@ -12,6 +13,11 @@ from tfssvae.evaluation.figures import check_class_names, short_name
 
 _MOST_COUNTED = 20  # classes: beyond that the counts in the cells cannot be read
 _PANELS_PER_ROW = 4
+_IN_NATS = ("loss", "classification", "entropy", "mutual_information")
+_LINES = (
+    ("", "training", "-", "tab:blue"),
+    ("val_", "validation", "--", "tab:orange"),
+)
 
 
 def confusion_figure(matrix: ArrayLike, class_names: Sequence[str]) -> Figure:
@@ -31,15 +37,17 @@ def confusion_figure(matrix: ArrayLike, class_names: Sequence[str]) -> Figure:
     check_class_names(class_names, len(counts))
     names = [short_name(name) for name in class_names]
     few = len(names) <= _MOST_COUNTED
-    side = max(4.5, (0.5 if few else 0.16) * len(names) + 2.5)
+    side = max(4.0, (0.38 if few else 0.16) * len(names) + 1.8)
     figure = Figure(figsize=(side + 0.8, side), dpi=100, layout="constrained")
     axes = figure.add_subplot()
     fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    image = axes.imshow(fractions, vmin=0, vmax=1, cmap="Blues")
+    # The square root lets single confusions be seen beside a full diagonal.
+    image = axes.imshow(fractions, norm=PowerNorm(0.5, 0, 1), cmap="Blues")
     figure.colorbar(image, ax=axes, shrink=0.8, label="fraction of the true class")
     size = 9 if few else 7
     ticks = range(len(names))
-    axes.set_xticks(ticks, names, rotation=90, fontsize=size, parse_math=False)
+    turned = 90 if not few or max(map(len, names)) > 2 else 0
+    axes.set_xticks(ticks, names, rotation=turned, fontsize=size, parse_math=False)
     axes.set_yticks(ticks, names, fontsize=size, parse_math=False)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
@@ -47,7 +55,7 @@ def confusion_figure(matrix: ArrayLike, class_names: Sequence[str]) -> Figure:
     axes.set_title(f"Confusion matrix: {correct:,} of {total:,} correct", fontsize=11)
     if few:
         for row, column in np.argwhere(counts > 0):
-            colour = "white" if fractions[row, column] > 0.5 else "black"
+            colour = "white" if fractions[row, column] > 0.35 else "black"
             text = f"{counts[row, column]:d}"
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
     return figure
@@ -71,7 +79,7 @@ def calibration_figure(probs, labels, bins: int = 15) -> Figure:
     used = count > 0
     accuracy, sure = correct[used] / count[used], confidence[used] / count[used]
     left, width = np.linspace(0, 1, bins + 1)[:-1][used], 1 / bins
-    figure = Figure(figsize=(5, 6), dpi=100, layout="constrained")
+    figure = Figure(figsize=(5.5, 6), dpi=100, layout="constrained")
     top, bottom = figure.subplots(2, sharex=True, height_ratios=(3, 1))
     top.bar(left, accuracy, width, align="edge", edgecolor="white", label="accuracy")
     top.bar(
@@ -88,7 +96,8 @@ def calibration_figure(probs, labels, bins: int = 15) -> Figure:
     top.plot([0, 1], [0, 1], color="black", linestyle="--", linewidth=1, label="calibrated")
     top.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy (fraction correct)")
     top.set_title(
-        f"Calibration of {int(count.sum()):,} predictions: error {error:.3f}", fontsize=11
+        f"Expected calibration error {error:.3f} ({int(count.sum()):,} rows, {bins} bins)",
+        fontsize=11,
     )
     top.legend(loc="upper left", fontsize=8)
     bottom.bar(left, count[used] / count.sum(), width, align="edge", edgecolor="white")
@@ -111,22 +120,12 @@ def history_figure(history) -> Figure:
     names = sorted({name.removeprefix("val_") for name in logs}, key=_reading_order(logs))
     if not names:
         raise InputError("the history is empty: train for at least one epoch.")
-    rows = -(-len(names) // _PANELS_PER_ROW)
     columns = min(len(names), _PANELS_PER_ROW)
-    size = (max(4.0, 3 * columns), 2 * rows + 0.6)
-    figure = Figure(figsize=size, dpi=100, layout="constrained")
+    rows = -(-len(names) // columns)
+    figure = Figure(figsize=(max(4, 3 * columns), 2 * rows + 0.6), dpi=100, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, name in zip(panels, names, strict=False):
-        for key, label, style in ((name, "training", "-"), (f"val_{name}", "validation", "--")):
-            if key in logs:
-                epochs = range(1, len(logs[key]) + 1)
-                marker = "o" if len(epochs) < 3 else None
-                axes.plot(epochs, logs[key], style, marker=marker, label=label, **_COLOURS[label])
-        axes.set_title(name, fontsize=9)
-        axes.set_xlabel("epoch", fontsize=8)
-        axes.set_ylabel(_unit(name), fontsize=8)
-        axes.tick_params(labelsize=7)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        _draw_quantity(axes, name, logs)
     for axes in panels[len(names) :]:
         axes.set_axis_off()
     lines = {line.get_label(): line for axes in panels for line in axes.get_lines()}
@@ -134,8 +133,22 @@ def history_figure(history) -> Figure:
     return figure
 
 
-_COLOURS = {"training": {"color": "tab:blue"}, "validation": {"color": "tab:orange"}}
-_IN_NATS = ("loss", "classification", "entropy", "mutual_information")
+def _draw_quantity(axes, name: str, logs: Mapping[str, Sequence[float]]) -> None:
+    for prefix, label, style, colour in _LINES:
+        values = logs.get(prefix + name)
+        if values is not None:
+            epochs = range(1, len(values) + 1)
+            marker = "o" if len(values) < 3 else None  # a line of one point cannot be seen
+            axes.plot(epochs, values, style, color=colour, marker=marker, label=label)
+    axes.set_title(name, fontsize=9)
+    axes.set_xlabel("epoch", fontsize=8)
+    axes.set_ylabel(_unit(name), fontsize=8)
+    axes.tick_params(labelsize=7)
+    axes.set_xlim(0.5, max(map(len, logs.values())) + 0.5)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    low, high = axes.get_ylim()
+    if high - low < 1e-3 * abs(high):  # a constant: no axis that magnifies rounding errors
+        axes.set_ylim(low - 0.05 * abs(low), high + 0.05 * abs(high))
 
 
 def _unit(name: str) -> str:

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from tfssvae.checks import InputError, check_images
+from tfssvae.data.images import resize
 from tfssvae.evaluation.images import SEPARATOR, as_pictures, image_grid
 
 _DPI = 100
@@ -25,7 +26,10 @@ _LONGEST_NAME = 20
 
 
 class _Panel(NamedTuple):
-    grid: NDArray[np.float32]
+    """Examples (n, h, w, c) in rows of the given number of columns, and a name for each row."""
+
+    examples: NDArray[np.float32]
+    columns: int
     row_names: Sequence[str]
 
 
@@ -40,20 +44,24 @@ def reconstruction_figure(model, x: ArrayLike) -> Figure:
         InputError: x does not fit the model, or cannot be shown (see `image_grid`).
     """
     x = check_images(x, shape=model.example_shape)[:_MOST_EXAMPLES]
-    originals, reconstructions = as_pictures(x), as_pictures(model.reconstruct(x))
-    height, width = originals.shape[1:3]
+    inputs, reconstructions = as_pictures(x), as_pictures(model.reconstruct(x))
+    height, width = inputs.shape[1:3]
     columns = min(
         len(x), max(1, 10 * height // width)
     )  # strips of a table need a line of their own
     rows = -(-len(x) // columns)
-    pairs = np.full((rows, 2, columns, *originals.shape[1:]), SEPARATOR, np.float32)
-    for index, pictures in enumerate((originals, reconstructions)):
-        padding = ((0, rows * columns - len(x)), (0, 0), (0, 0), (0, 0))
-        padded = np.pad(pictures, padding, constant_values=SEPARATOR)
-        pairs[:, index] = padded.reshape(rows, columns, *originals.shape[1:])
-    grid = image_grid(pairs.reshape(-1, *originals.shape[1:]), columns)
-    title = f"{type(model).__name__}: images and their reconstructions"
-    return _grid_figure([_Panel(grid, ["image", "reconstruction"] * rows)], title, "")
+    blank = np.full((rows * columns - len(x), *inputs.shape[1:]), SEPARATOR, np.float32)
+    pairs = np.stack(
+        [
+            np.concatenate([pictures, blank]).reshape(rows, columns, *inputs.shape[1:])
+            for pictures in (inputs, reconstructions)
+        ],
+        axis=1,
+    )
+    panel = _Panel(
+        pairs.reshape(-1, *inputs.shape[1:]), columns, ["input", "reconstruction"] * rows
+    )
+    return _picture_figure([panel], f"{type(model).__name__}: inputs and their reconstructions")
 
 
 def class_samples_figure(
@@ -74,14 +82,14 @@ def class_samples_figure(
     if per_class < 1:
         raise InputError(f"per_class must be at least 1, got {per_class}.")
     # Labels of one shape and one seed draw the same noise: only the class differs.
-    images = [model.generate([k] * per_class, seed=seed) for k in range(model.num_classes)]
+    examples = [model.generate([k] * per_class, seed=seed) for k in range(model.num_classes)]
     panels = []
-    for first in range(0, len(images), _ROWS_PER_PANEL):
+    for first in range(0, len(examples), _ROWS_PER_PANEL):
         rows = slice(first, first + _ROWS_PER_PANEL)
-        grid = image_grid(np.concatenate(images[rows]), per_class)
-        panels.append(_Panel(grid, class_names[rows]))
-    title = f"{type(model).__name__}: generated images of each class"
-    return _grid_figure(panels, title, "the same latent noise in each column")
+        pictures = as_pictures(np.concatenate(examples[rows]))
+        panels.append(_Panel(pictures, per_class, class_names[rows]))
+    title = f"{type(model).__name__}: generated examples of each class"
+    return _picture_figure(panels, title, "the same latent noise in each column")
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
@@ -131,49 +139,46 @@ def short_name(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 
-def _grid_figure(panels: Sequence[_Panel], title: str, caption: str) -> Figure:
-    """Place grids side by side in whole multiples of their pixels, names to the left of each."""
+def _picture_figure(panels: Sequence[_Panel], title: str, caption: str = "") -> Figure:
+    """Place panels side by side, pixel for pixel, with the names of their rows to the left."""
+    cell_height = 64 if len(panels) == 1 else 32
+    grids = [
+        image_grid(_resized(panel.examples, cell_height, 1200 // panel.columns), panel.columns)
+        for panel in panels
+    ]
     names = [[short_name(name) for name in panel.row_names] for panel in panels]
-    height = (panels[0].grid.shape[0] - 1) / len(names[0])
-    scale = _scale(height, 56 if len(panels) == 1 else 32)
     left = int(_EM * _FONT * max(len(name) for column in names for name in column)) + 18
     top, bottom, right = 40, 34 if caption else 12, 12
-    widths = [scale * panel.grid.shape[1] for panel in panels]
-    total_height = top + bottom + scale * max(panel.grid.shape[0] for panel in panels)
-    title_width = _EM * _TITLE_FONT * len(title) + 2 * right
-    total_width = max(sum(widths) + left * len(panels) + right, title_width)
-    figure = Figure(figsize=(total_width / _DPI, total_height / _DPI), dpi=_DPI)
-    x = float(left)
-    for panel, column, width in zip(panels, names, widths, strict=True):
-        height = scale * panel.grid.shape[0]
-        bounds = (x, total_height - top - height, width, height)
-        axes = figure.add_axes(
-            (
-                bounds[0] / total_width,
-                bounds[1] / total_height,
-                bounds[2] / total_width,
-                bounds[3] / total_height,
-            )
-        )
-        axes.imshow(_as_rgb(panel.grid), aspect="auto", vmin=0, vmax=1)
-        step = (panel.grid.shape[0] - 1) / len(column)
+    height = top + bottom + max(len(grid) for grid in grids)
+    needed = sum(left + grid.shape[1] for grid in grids) + right
+    width = max(needed, int(_EM * _TITLE_FONT * len(title)) + 2 * right)
+    figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
+    x = left + (width - needed) // 2
+    for grid, column in zip(grids, names, strict=True):
+        y = height - top - grid.shape[0]
+        size = (grid.shape[1] / width, grid.shape[0] / height)
+        axes = figure.add_axes((x / width, y / height, *size))
+        rgb = np.broadcast_to(grid, (*grid.shape[:2], 3))
+        axes.imshow(rgb, aspect="auto", interpolation="nearest")
+        step = (len(grid) - 1) / len(column)
         ticks = [(row + 0.5) * step for row in range(len(column))]
         # Class names are text, not formulas: a "$" is a "$".
         axes.set_yticks(ticks, column, fontsize=_FONT, parse_math=False)
         axes.set_xticks([])
         axes.tick_params(length=0)
         axes.set_frame_on(False)
-        x += width + left
-    figure.suptitle(title, fontsize=_TITLE_FONT, y=1 - 20 / total_height, va="center")
-    if caption:
-        figure.supxlabel(caption, fontsize=_FONT, y=bottom / 2 / total_height, va="center")
+        x += grid.shape[1] + left
+    figure.suptitle(title, fontsize=_TITLE_FONT, y=1 - 20 / height, va="center")
+    figure.supxlabel(caption, fontsize=_FONT, y=bottom / 2 / height, va="center")
     return figure
 
 
-def _scale(height: float, wanted: int) -> float:
-    """Return the pixels of the figure per pixel of an image: whole, unless images are large."""
-    return max(1, round(wanted / height)) if height <= 4 * wanted else 4 * wanted / height
-
-
-def _as_rgb(grid: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.repeat(grid, 3, axis=-1) if grid.shape[-1] == 1 else grid
+def _resized(examples: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """Return examples enlarged by a whole number to fit, or shrunk where they are far larger."""
+    enlarged = min(height // examples.shape[1], width // examples.shape[2])
+    if enlarged > 1:
+        return examples.repeat(enlarged, axis=1).repeat(enlarged, axis=2)
+    shrunk = min(2 * height / examples.shape[1], width / examples.shape[2])
+    if shrunk >= 1:
+        return examples
+    return resize(examples, [max(1, round(side * shrunk)) for side in examples.shape[1:3]])

@@ -8,6 +8,7 @@ from typing import TypeVar
 import keras
 import numpy as np
 import tensorflow as tf
+from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from tfssvae import evaluation
@@ -113,28 +114,17 @@ class TensorBoardImages(keras.callbacks.Callback):
             self._writer = tf.summary.create_file_writer(self.folder)
         probabilities = self._predict()
         figures = {
-            "reconstruction": self._view(
-                lambda: evaluation.reconstruction_figure(self.model, self._x[:_RECONSTRUCTED])
-            ),
-            "generation": self._view(
-                lambda: evaluation.class_samples_figure(
-                    self.model, self.class_names, seed=self.seed
-                )
-            ),
+            "reconstruction": self._view(self._draw_reconstructions),
+            "generation": self._view(self._draw_classes),
+            "confusion": self._draw_confusion(probabilities),
         }
-        confidence = {"confidence/all": probabilities.max(axis=1)}
-        if self._y is not None:
-            matrix = evaluation.confusion_matrix(self._y, probabilities, self.model.num_classes)
-            figures["confusion"] = evaluation.confusion_figure(matrix, self.class_names)
-            right = probabilities.argmax(axis=1) == self._y
-            confidence["confidence/correct"] = probabilities.max(axis=1)[right]
-            confidence["confidence/wrong"] = probabilities.max(axis=1)[~right & (self._y >= 0)]
-        with self._writer.as_default(step=epoch):
+        # Keras's callback leaves a condition of its own on all summaries (`update_freq`).
+        with self._writer.as_default(step=epoch), tf.summary.record_if(True):
             for name, figure in figures.items():
                 if figure is not None:
-                    tf.summary.image(name, evaluation.figure_pixels(figure)[None])
-            for name, values in confidence.items():
-                tf.summary.histogram(name, values)
+                    tf.summary.image(f"images/{name}", evaluation.figure_pixels(figure)[None])
+            for name, values in self._confidence(probabilities).items():
+                tf.summary.histogram(f"confidence/{name}", values)
         self._writer.flush()
 
     def _write_latent(self) -> None:
@@ -150,6 +140,26 @@ class TensorBoardImages(keras.callbacks.Callback):
         codes = self._view(lambda: self.model.encode(self._x, batch_size=_BATCH))
         if codes is not None:
             write_projector(self.folder, "latent_mean", codes, columns, self._x)
+
+    def _draw_reconstructions(self) -> Figure:
+        return evaluation.reconstruction_figure(self.model, self._x[:_RECONSTRUCTED])
+
+    def _draw_classes(self) -> Figure:
+        return evaluation.class_samples_figure(self.model, self.class_names, seed=self.seed)
+
+    def _draw_confusion(self, probabilities: NDArray[np.float32]) -> Figure | None:
+        if self._y is None:
+            return None
+        matrix = evaluation.confusion_matrix(self._y, probabilities, self.model.num_classes)
+        return evaluation.confusion_figure(matrix, self.class_names)
+
+    def _confidence(self, probabilities: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        highest = probabilities.max(axis=1)
+        if self._y is None:
+            return {"all": highest}
+        correct = probabilities.argmax(axis=1) == self._y
+        wrong = ~correct & (self._y >= 0)
+        return {"all": highest, "correct": highest[correct], "wrong": highest[wrong]}
 
     @staticmethod
     def _view(make: Callable[[], _T]) -> _T | None:
@@ -170,8 +180,9 @@ def _choose_rows(x: ArrayLike, y: ArrayLike | None, seed: int):
         raise InputError(f"x must be (n, d), (n, h, w) or (n, h, w, c), got {array.shape}.")
     most = max(1, min(_MOST_ROWS, _MOST_BYTES // (4 * max(1, int(np.prod(array.shape[1:]))))))
     rows = np.random.default_rng(seed).permutation(len(array))[:most]
+    images = check_images(array[rows])
     if y is None:
-        return check_images(array[rows]), None
-    labels = check_labels(np.asarray(y))
+        return images, None
+    labels = check_labels(y)
     check_same_length(array, labels)
-    return check_images(array[rows]), labels[rows]
+    return images, labels[rows] if (labels[rows] >= 0).any() else None

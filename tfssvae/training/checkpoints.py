@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 
 import keras
@@ -23,8 +24,9 @@ class Checkpoint(keras.callbacks.Callback):
     Args:
         folder: where checkpoints go, one folder each.
         keep: how many of the latest ones stay.
-        every_calls: also save after this many calls within an epoch (the compiled loop resumes in
-            mid-epoch; `fit` resumes at the beginning of an epoch and wants None).
+        every_seconds: the time between checkpoints, at the least.
+        mid_epoch: whether to save within an epoch too. The compiled loop resumes anywhere, `fit`
+            at the beginning of an epoch.
         history: the logs of the epochs before, where the run was resumed.
     """
 
@@ -32,20 +34,24 @@ class Checkpoint(keras.callbacks.Callback):
         self,
         folder,
         keep: int = 2,
-        every_calls: int | None = None,
+        every_seconds: float = 30.0,
+        mid_epoch: bool = False,
         history: dict[str, list[float]] | None = None,
     ):
         super().__init__()
         self.history = {name: list(values) for name, values in (history or {}).items()}
         self.folder = Path(folder)
         self.keep = keep
-        self.every_calls = every_calls
-        self._calls = 0
+        self.every_seconds = every_seconds
+        self.mid_epoch = mid_epoch
         self._epoch = 0
+        self._saved_at = 0.0
+        self._saved_step = -1
 
     def on_train_begin(self, logs=None):
         """Make the folder before any work, so that a full or read-only disk is known at once."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._saved_at = time.monotonic()
 
     def on_epoch_begin(self, epoch, logs=None):
         """Remember the epoch."""
@@ -53,15 +59,24 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Save in mid-epoch where asked to."""
-        self._calls += 1
-        if self.every_calls and self._calls % self.every_calls == 0:
+        if self.mid_epoch and self._due():
             self._save(self._epoch)
 
     def on_epoch_end(self, epoch, logs=None):
         """Save, with this epoch in the history."""
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(float(value))
-        self._save(epoch + 1)
+        self._epoch = epoch + 1
+        if self._due():
+            self._save(epoch + 1)
+
+    def on_train_end(self, logs=None):
+        """Save the end of the run, so that more epochs can follow it."""
+        if self._saved_step != int(self.model.steps_done):
+            self._save(self._epoch)
+
+    def _due(self) -> bool:
+        return time.monotonic() - self._saved_at >= self.every_seconds
 
     def _save(self, epoch: int) -> None:
         step = int(self.model.steps_done)
@@ -80,6 +95,7 @@ class Checkpoint(keras.callbacks.Callback):
         partial.rename(final)
         for old in _checkpoints(self.folder)[: -self.keep]:
             shutil.rmtree(old)
+        self._saved_at, self._saved_step = time.monotonic(), step
 
 
 def restore_latest(model: keras.Model, folder) -> dict | None:

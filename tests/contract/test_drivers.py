@@ -1,0 +1,270 @@
+"""Every method: the drivers agree, runs repeat and resume, precision and devices are right."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfssvae
+from tests.contract.conftest import flat_weights, make_model
+from tfssvae.training import Checkpoint, restore_latest, train
+
+BATCH = {"labelled": 50, "unlabelled": 446}  # three steps an epoch
+STEPS = 3
+
+
+def run_loop(model, data, epochs=2, **arguments):
+    arguments = {"jit_compile": False, "verbose": 0, **BATCH, **arguments}
+    return train(model, data, epochs, **arguments)
+
+
+@pytest.fixture(scope="module")
+def trained(name, data):
+    """A model after two epochs of the compiled loop without XLA, and its history."""
+    model = make_model(name, data)
+    history = run_loop(model, data, validation_data=data.test(100))
+    return model, history
+
+
+def test_fit_equals_the_compiled_loop(name, data, trained):
+    model = make_model(name, data)
+    history = model.fit(data.train(**BATCH), epochs=2, verbose=0, validation_data=data.test(100))
+    np.testing.assert_array_equal(flat_weights(model), flat_weights(trained[0]))
+    assert set(history.history) == set(trained[1].history)
+    for key, values in history.history.items():
+        np.testing.assert_allclose(values, trained[1].history[key], rtol=1e-6, err_msg=key)
+
+
+def test_streaming_equals_resident_data(name, data, trained):
+    model = make_model(name, data)
+    run_loop(model, data, resident=False)
+    np.testing.assert_array_equal(flat_weights(model), flat_weights(trained[0]))
+
+
+def test_the_same_seed_is_the_same_run_and_another_is_not(name, data, trained):
+    again = make_model(name, data)
+    run_loop(again, data, steps_per_call=1)
+    np.testing.assert_array_equal(flat_weights(again), flat_weights(trained[0]))
+    other = make_model(name, data, seed=2)
+    assert np.abs(flat_weights(other) - flat_weights(make_model(name, data))).max() > 1e-3
+
+
+def test_a_run_trains_and_traces_once(name, data, trained):
+    traces = []
+
+    class Counting(tfssvae.METHODS[name]):
+        def terms(self, batch, training):
+            if training:
+                traces.append(None)
+            return super().terms(batch, training)
+
+    model = Counting(data.input_shape, data.num_classes, latent_dim=4, hidden=(24, 16), seed=1)
+    model.compile(keras.optimizers.Adam(1e-3))
+    history = run_loop(model, data, epochs=3, steps_per_call=2)
+    # The loop's body is traced a second time by TensorFlow to find its fixed point.
+    assert len(traces) <= 2
+    losses = history.history["loss"]
+    assert losses[-1] < losses[0]
+    assert int(model.steps_done) == int(model.optimizer.iterations) == 3 * STEPS
+
+
+def test_a_resumed_loop_ends_bit_equal(name, data, trained, tmp_path):
+    class Killed(Exception):
+        pass
+
+    class Killer(keras.callbacks.Callback):
+        calls = 0
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.calls += 1
+            if self.calls == 5:  # in the middle of the second epoch
+                raise Killed
+
+    checkpoint = Checkpoint(tmp_path / "checkpoints", every_seconds=0, mid_epoch=True)
+    killed = make_model(name, data)
+    with pytest.raises(Killed):
+        run_loop(killed, data, steps_per_call=1, callbacks=[checkpoint, Killer()])
+    model = make_model(name, data)
+    state = restore_latest(model, tmp_path / "checkpoints")
+    assert (state["epoch"], state["step"]) == (1, 5)
+    history = run_loop(model, data, steps_per_call=1, initial_epoch=state["epoch"])
+    np.testing.assert_array_equal(flat_weights(model), flat_weights(trained[0]))
+    assert history.history["loss"][-1] == trained[1].history["loss"][-1]
+
+
+def test_backup_and_restore_resumes_fit_bit_equal(name, data, trained, tmp_path):
+    class Killer(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if int(self.model.steps_done) == STEPS + 1:
+                raise KeyboardInterrupt
+
+    backup = keras.callbacks.BackupAndRestore(tmp_path)
+    killed = make_model(name, data)
+    with pytest.raises(KeyboardInterrupt):
+        killed.fit(data.train(**BATCH), epochs=2, verbose=0, callbacks=[backup, Killer()])
+    model = make_model(name, data)
+    backup = keras.callbacks.BackupAndRestore(tmp_path)
+    model.fit(data.train(**BATCH), epochs=2, verbose=0, callbacks=[backup])
+    np.testing.assert_array_equal(flat_weights(model), flat_weights(trained[0]))
+
+
+def test_saving_and_loading_keeps_everything(name, data, trained, tmp_path):
+    model = trained[0]
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    x = data.x_test[:20]
+    np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
+    np.testing.assert_array_equal(loaded.encode(x), model.encode(x))
+    np.testing.assert_array_equal(loaded.generate([1, 2], seed=3), model.generate([1, 2], seed=3))
+    run_loop(loaded, data, epochs=3, initial_epoch=2)
+    longer = make_model(name, data)
+    run_loop(longer, data, epochs=3)
+    np.testing.assert_array_equal(flat_weights(loaded), flat_weights(longer))
+
+
+def test_xla_agrees_with_the_plain_graph_on_equal_noise(name, data, monkeypatch):
+    def still(self, sampler, shape):
+        self._calls += 1
+        return tf.fill(shape, 0.25 / self._calls)
+
+    # XLA and the plain graph draw different bits: the comparison needs noise that is not drawn.
+    monkeypatch.setattr("tfssvae.noise.Noise._draw", still)
+    models = [make_model(name, data) for _ in range(2)]
+    logs = [
+        run_loop(model, data, epochs=1, jit_compile=jit).history["loss"][0]
+        for model, jit in zip(models, (False, True), strict=True)
+    ]
+    assert logs[0] == pytest.approx(logs[1], rel=1e-4)
+    difference = np.abs(flat_weights(models[0]) - flat_weights(models[1]))
+    # Adam turns round-off in tiny gradients into steps of up to its rate, for a few weights.
+    assert np.quantile(difference, 0.99) < 1e-4
+    assert difference.max() < 2 * STEPS * 1e-3
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_half_precision_moves_like_float32(name, data, precision):
+    optimizers = [keras.optimizers.SGD(1e-3) for _ in range(2)]
+    whole = make_model(name, data, optimizer=optimizers[0])
+    half = make_model(name, data, optimizer=optimizers[1], dtype=precision)
+    np.testing.assert_array_equal(flat_weights(whole), flat_weights(half))
+    before = [v.numpy() for v in whole.trainable_variables]
+    for model in (whole, half):
+        run_loop(model, data, epochs=1)
+    moved = [
+        np.concatenate([np.ravel(v - b) for v, b in zip(m.trainable_variables, before, strict=True)])
+        for m in (whole, half)
+    ]
+    assert np.linalg.norm(moved[0]) > 1e-3
+    cosine = moved[0] @ moved[1] / np.linalg.norm(moved[0]) / np.linalg.norm(moved[1])
+    assert cosine > 0.99
+    assert np.linalg.norm(moved[1]) == pytest.approx(np.linalg.norm(moved[0]), rel=0.05)
+    assert all(v.dtype == "float32" for v in half.trainable_variables)
+
+
+def test_two_replicas_equal_one_device(name, data):
+    rows = data.labelled_indices[:20], data.unlabelled_indices[:40]
+    x = {
+        "labelled": tf.constant(data.x_train[rows[0]]),
+        "unlabelled": tf.constant(data.x_train[rows[1]]),
+    }
+    batches = tf.data.Dataset.from_tensors((x, data.y_train[rows[0]])).repeat(3)
+    one = make_model(name, data, optimizer=keras.optimizers.SGD(1e-3))
+    expected = one.fit(batches, epochs=1, verbose=0)
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    with strategy.scope():
+        two = make_model(name, data, optimizer=keras.optimizers.SGD(1e-3))
+    history = two.fit(batches, epochs=1, verbose=0)
+    np.testing.assert_allclose(flat_weights(two), flat_weights(one), rtol=1e-4, atol=1e-5)
+    assert history.history["loss"] == pytest.approx(expected.history["loss"], rel=1e-4)
+
+
+def test_data_without_any_label_trains_the_unlabelled_bound(name, data):
+    unlabelled = tfssvae.data.from_arrays(data.x_train[:300], None, num_classes=10)
+    model = make_model(name, data)
+    history = run_loop(model, unlabelled, epochs=2, unlabelled=100).history
+    assert history["classification"] == [0.0, 0.0]
+    assert history["loss"][1] < history["loss"][0]
+
+
+def test_data_with_all_labels_trains_the_labelled_bound(name, data):
+    labelled = tfssvae.data.from_arrays(data.x_train[:300], data.hidden_labels[:300])
+    model = make_model(name, data)
+    history = run_loop(model, labelled, epochs=2, labelled=100).history
+    assert history["unlabelled_reconstruction"] == [0.0, 0.0]
+    assert history["loss"][1] < history["loss"][0]
+
+
+def test_a_ragged_last_batch_counts_by_its_rows(name, data, trained):
+    model, x, y = trained[0], data.x_test[:25], data.y_test[:25]
+    ragged = model.evaluate(x, y, batch_size=10, verbose=0, return_dict=True)
+    parts = [
+        model.evaluate(x[rows], y[rows], batch_size=10, verbose=0, return_dict=True)
+        for rows in (slice(0, 10), slice(10, 20), slice(20, 25))
+    ]
+    for key in ("loss", "accuracy", "unlabelled_reconstruction"):
+        expected = np.average([part[key] for part in parts], weights=[10, 10, 5])
+        assert ragged[key] == pytest.approx(expected, rel=1e-5)
+
+
+def test_views_of_a_trained_model_have_the_documented_values(name, data, trained):
+    model, x = trained[0], data.x_test[:7]
+    probabilities = model.predict(x, verbose=0)
+    assert probabilities.shape == (7, 10)
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
+    np.testing.assert_allclose(
+        model.predict(x.astype("float32") / 255, verbose=0), probabilities, atol=1e-6
+    )
+    for images in (model.reconstruct(x), model.generate(np.arange(7), seed=1)):
+        assert images.shape == x.shape
+        assert images.dtype == np.float32
+        assert 0 <= images.min() <= images.max() <= 1
+    assert np.isfinite(model.encode(x)).all()
+    np.testing.assert_array_equal(model.generate([3], seed=1), model.generate([3], seed=1))
+    assert np.abs(model.generate([3], seed=1) - model.generate([3], seed=2)).max() > 0
+    np.testing.assert_allclose(model.encode(x, batch_size=3), model.encode(x), atol=1e-5)
+
+
+def test_the_likelihood_bound_rises_with_samples(name, data, trained):
+    model, x = trained[0], data.x_test[:100]
+    bounds = [model.log_likelihood(x, num_samples=n).mean() for n in (1, 10, 100)]
+    assert bounds == sorted(bounds)
+    assert np.isfinite(bounds).all()
+    np.testing.assert_array_equal(
+        model.log_likelihood(x[:5], num_samples=60), model.log_likelihood(x[:5], num_samples=60)
+    )
+
+
+def test_standard_callbacks_work_with_both_drivers(name, data, tmp_path):
+    for driver in ("loop", "fit"):
+        model = make_model(name, data)
+        callbacks = [
+            keras.callbacks.EarlyStopping("val_loss", patience=0, min_delta=1e9),
+            keras.callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=1, min_delta=1e9),
+            keras.callbacks.CSVLogger(tmp_path / f"{driver}.csv"),
+            keras.callbacks.ModelCheckpoint(tmp_path / f"{driver}.keras", save_best_only=True),
+            keras.callbacks.TensorBoard(tmp_path / driver, write_graph=False),
+            keras.callbacks.TerminateOnNaN(),
+            keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.5),
+        ]
+        shared = {"epochs": 9, "callbacks": callbacks, "validation_data": data.test(359)}
+        if driver == "loop":
+            history = run_loop(model, data, **shared)
+        else:
+            history = model.fit(data.train(**BATCH), verbose=0, **shared)
+        assert len(history.history["loss"]) == 2, "EarlyStopping stops after the second epoch"
+        assert (tmp_path / f"{driver}.keras").exists()
+        assert float(model.optimizer.learning_rate) == pytest.approx(1e-3 / 8)
+    assert (tmp_path / "loop.csv").read_text() == (tmp_path / "fit.csv").read_text()
+
+
+def test_bad_training_arguments_are_refused(name, data):
+    model = make_model(name, data)
+    with pytest.raises(tfssvae.InputError, match="100"):
+        train(model, data, labelled=101)
+    with pytest.raises(tfssvae.InputError, match="negative"):
+        train(model, data, unlabelled=-1)
+    with pytest.raises(tfssvae.InputError, match="both are 0"):
+        train(model, data, labelled=0, unlabelled=0)
+    plain = tfssvae.METHODS[name](data.input_shape, 10, latent_dim=2, hidden=(4, 4))
+    with pytest.raises(tfssvae.InputError, match="compile"):
+        train(plain, data)

@@ -1,0 +1,82 @@
+"""Checkpoints: what is written, what is kept, what a damaged one does."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import tfssvae
+from tfssvae.training import Checkpoint, restore_latest
+
+
+def new_model(latent_dim=2):
+    model = tfssvae.models.M2((8, 8, 1), 10, latent_dim=latent_dim, hidden=(8, 8))
+    model.compile(keras.optimizers.Adam(1e-2), run_eagerly=True, metrics=["accuracy"])
+    return model
+
+
+@pytest.fixture(scope="module")
+def data():
+    return tfssvae.data.load("digits", labels_per_class=5)
+
+
+@pytest.fixture
+def folder(tmp_path, data):
+    """Three epochs of one step, with a checkpoint after each."""
+    checkpoint = Checkpoint(tmp_path / "checkpoints", keep=2, every_seconds=0)
+    new_model().fit(data.train(50, 1388), epochs=3, verbose=0, callbacks=[checkpoint])
+    return tmp_path / "checkpoints"
+
+
+def test_the_latest_checkpoints_are_kept(folder):
+    assert sorted(p.name for p in folder.iterdir()) == ["step-000000002", "step-000000003"]
+
+
+def test_the_latest_is_restored_with_its_history(folder):
+    model = new_model()
+    state = restore_latest(model, folder)
+    assert (state["epoch"], state["step"]) == (3, 3)
+    assert len(state["history"]["loss"]) == 3
+    assert int(model.steps_done) == int(model.optimizer.iterations) == 3
+    assert np.abs(model.optimizer.variables[2]).max() > 0, "Adam's moments came back"
+
+
+def test_a_damaged_checkpoint_is_passed_over(folder):
+    whole = (folder / "step-000000003" / "model.weights.h5").read_bytes()
+    (folder / "step-000000003" / "model.weights.h5").write_bytes(whole[: len(whole) // 2])
+    assert restore_latest(new_model(), folder)["step"] == 2
+    (folder / "step-000000002" / "state.json").write_text("{")
+    assert restore_latest(new_model(), folder) is None
+
+
+def test_a_half_written_checkpoint_is_not_seen(folder):
+    partial = folder / ".partial-123"
+    partial.mkdir()
+    (partial / "state.json").write_text(json.dumps({"epoch": 9}))
+    assert restore_latest(new_model(), folder)["step"] == 3
+
+
+def test_a_checkpoint_of_another_model_is_refused(folder):
+    with pytest.raises(tfssvae.InputError, match="does not fit"):
+        restore_latest(new_model(latent_dim=3), folder)
+
+
+def test_an_empty_folder_has_no_checkpoint(tmp_path):
+    assert restore_latest(new_model(), tmp_path / "none") is None
+
+
+def test_the_end_is_saved_even_when_no_checkpoint_was_due(tmp_path, data):
+    checkpoint = Checkpoint(tmp_path, every_seconds=3600)
+    new_model().fit(data.train(50, 1388), epochs=2, verbose=0, callbacks=[checkpoint])
+    assert [p.name for p in tmp_path.iterdir()] == ["step-000000002"]
+
+
+def test_a_folder_that_cannot_be_made_is_known_before_training(tmp_path, data):
+    (tmp_path / "file").write_text("")
+    model = new_model()
+    with pytest.raises(OSError, match="file"):
+        model.fit(
+            data.train(50, 1388), verbose=0, callbacks=[Checkpoint(tmp_path / "file" / "x")]
+        )
+    assert int(model.steps_done) == 0

@@ -1,8 +1,10 @@
 """Semi-supervised variational autoencoders on TensorFlow, Keras 3 and TensorFlow Probability.
 
-Everything is imported when it is first used: `import tfssvae` does not import TensorFlow.
+Everything is imported when it is first used: `import tfssvae` does not import TensorFlow unless
+Keras has been imported before it.
 """
 
+import sys
 from importlib import import_module
 
 __version__ = "0.1.0"
@@ -39,3 +41,9 @@ def __getattr__(name: str):
 
 def __dir__() -> list[str]:
     return sorted([*__all__, "__version__"])
+
+
+if "keras" in sys.modules:
+    # `import keras, tfssvae; keras.saving.load_model(...)` has to find our classes, and where
+    # Keras is loaded already there is no start-up time left to save.
+    import_module("tfssvae.models").register()

@@ -111,7 +111,7 @@ def _class_indices(y, num_classes: int) -> tf.Tensor:
     if y.shape.rank == 2 and y.shape[1] == num_classes and num_classes > 1:
         one_hot = tf.argmax(y, axis=-1, output_type=tf.int32)
         return tf.where(tf.reduce_any(y > 0, axis=-1), one_hot, -1)
-    if y.shape.rank == 2 and y.shape[1] != 1 or y.shape.rank not in (1, 2):
+    if y.shape.rank not in (1, 2) or (y.shape.rank == 2 and y.shape[1] != 1):
         raise InputError(
             f"expected labels of shape (batch,) or one-hot (batch, {num_classes}), got {y.shape}"
         )

@@ -111,7 +111,9 @@ def _add_train(commands) -> None:
     )
     parser.add_argument("--labelled", type=int, metavar="N", help="labelled rows a step (100)")
     parser.add_argument("--unlabelled", type=int, metavar="N", help="unlabelled rows a step (200)")
-    parser.add_argument("--learning-rate", type=float, default=1e-3, metavar="R", help="of Adam (1e-3)")
+    parser.add_argument(
+        "--learning-rate", type=float, default=1e-3, metavar="R", help="of Adam (1e-3)"
+    )
     parser.add_argument(
         "--seed", type=int, default=0, metavar="S", help="of labels, weights, order and noise (0)"
     )
@@ -135,6 +137,13 @@ def _add_train(commands) -> None:
         metavar="ARGUMENT=VALUE",
         help="an argument of the method, e.g. latent_dim=20 or \"weights={'*_kl_z': 2.0}\"; "
         "may be repeated",
+    )
+    parser.add_argument(
+        "--checkpoint-seconds",
+        type=float,
+        default=30.0,
+        metavar="T",
+        help="time between checkpoints, from which --resume continues (30)",
     )
     parser.add_argument("--resume", type=Path, metavar="RUN", help="continue an interrupted run")
     parser.set_defaults(run=_train)
@@ -222,6 +231,7 @@ def _train(options) -> None:
         "learning_rate": options.learning_rate,
         "driver": options.driver,
         "precision": options.precision,
+        "checkpoint_seconds": options.checkpoint_seconds,
     }
     from tfssvae.runs import start_run
 

@@ -430,8 +430,8 @@ def constructor_arguments(cls: type) -> list[str]:
     """Return the arguments of a method's constructor and of the base's, `**kwargs` aside."""
     found: dict[str, None] = {}
     for owner in (SemiSupervisedVAE, cls):
-        for name, parameter in inspect.signature(owner.__init__).parameters.items():
-            if name != "self" and parameter.kind is not inspect.Parameter.VAR_KEYWORD:
+        for name, parameter in inspect.signature(owner).parameters.items():
+            if parameter.kind is not inspect.Parameter.VAR_KEYWORD:
                 found[name] = None
     return list(found)
 
@@ -463,7 +463,7 @@ def _checked_prior(prior, num_classes: int):
         values = np.zeros(0)
     if values.shape != (num_classes,) or not (values > 0).all() or abs(values.sum() - 1) > 1e-4:
         raise checks.InputError(
-            f"class_prior must be None (uniform), \"labels\" or {num_classes} positive "
+            f'class_prior must be None (uniform), "labels" or {num_classes} positive '
             f"probabilities that sum to 1, got {prior!r}"
         )
     return [float(value) for value in values / values.sum()]

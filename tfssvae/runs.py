@@ -1,9 +1,9 @@
 """A run folder: everything that one training run needs, and everything that it leaves.
 
-    config.json   what was asked for         split.json   rows whose labels were seen
-    checkpoints/  to resume from             logs/        TensorBoard
-    model.keras   the trained model          metrics.json test figures and history
-    figures/      pictures                   export/      a SavedModel for serving
+config.json   what was asked for         split.json   rows whose labels were seen
+checkpoints/  to resume from             logs/        TensorBoard
+model.keras   the trained model          metrics.json test figures and history
+figures/      pictures                   export/      a SavedModel for serving
 """
 
 import json
@@ -19,10 +19,11 @@ import numpy as np
 
 import tfssvae
 from tfssvae import evaluation, serving
-from tfssvae.checks import InputError, check_images, closest
+from tfssvae.checks import InputError, closest
 from tfssvae.core import SemiSupervisedVAE, constructor_arguments
 from tfssvae.data import Data, load, load_split
 from tfssvae.data.pipeline import Order, training_order
+from tfssvae.models import register
 from tfssvae.models.supervised import labels_alone
 from tfssvae.training import Checkpoint, TensorBoardImages, restore_latest, train
 from tfssvae.training.progress import ProgressLines
@@ -41,7 +42,7 @@ def start_run(folder: Path, config: dict[str, Any], say: Say = print) -> dict[st
         config: "method", "data" (arguments of `data.load`), "model" (arguments of the method),
             "epochs" (None: enough for 400 steps, and at least 20), "labelled", "unlabelled"
             (batch sizes; None: 100 and 200, or fewer where there are fewer rows), "driver" ("loop"
-            or "fit"), "precision", "learning_rate".
+            or "fit"), "precision", "learning_rate", "checkpoint_seconds".
         say: receives a line for people at each stage.
 
     Raises:
@@ -118,6 +119,7 @@ def load_run_model(folder: Path) -> SemiSupervisedVAE:
         raise InputError(
             f"{folder} has no model yet: finish it with tfssvae train --resume {folder}"
         )
+    register()
     return keras.saving.load_model(path)
 
 
@@ -211,6 +213,7 @@ def _run_driver(model, data: Data, config, folder: Path, state: dict) -> dict[st
     """Train with the driver of the run; return the history of all its epochs."""
     checkpoint = Checkpoint(
         folder / "checkpoints",
+        every_seconds=config["checkpoint_seconds"],
         mid_epoch=config["driver"] == "loop",
         history=state.get("history"),
     )
@@ -228,7 +231,6 @@ def _run_driver(model, data: Data, config, folder: Path, state: dict) -> dict[st
         )
     shared = {
         "epochs": config["epochs"],
-        "initial_epoch": state.get("epoch", 0),
         "callbacks": callbacks,
         "validation_data": (
             data.validation(_EVALUATION_BATCH) if len(data.validation_indices) else None
@@ -237,9 +239,9 @@ def _run_driver(model, data: Data, config, folder: Path, state: dict) -> dict[st
     }
     sizes = {"labelled": config["labelled"], "unlabelled": config["unlabelled"]}
     if config["driver"] == "loop":
-        train(model, data, **sizes, **shared)
+        train(model, data, initial_epoch=state.get("epoch"), **sizes, **shared)
     else:
-        model.fit(data.train(**sizes), **shared)
+        model.fit(data.train(**sizes), initial_epoch=state.get("epoch", 0), **shared)
     return checkpoint.history
 
 
@@ -281,8 +283,9 @@ def save_samples(model: SemiSupervisedVAE, path: Path, class_names, per_class: i
 
 def log_likelihood(model: SemiSupervisedVAE, data: Data, num_samples: int, seed: int) -> float:
     """Return the mean importance-weighted bound on log p(x) of the test images, nats."""
-    x = check_images(data.x_test)
-    return float(np.mean(model.log_likelihood(x, num_samples, seed=seed, verbose=1)))
+    if data.x_test is None:
+        raise InputError(f"{data.name} has no test data to estimate log p(x) on")
+    return float(np.mean(model.log_likelihood(data.x_test, num_samples, seed=seed, verbose=1)))
 
 
 def _describe(config: dict[str, Any], model, data: Data) -> str:

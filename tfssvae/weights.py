@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from numbers import Real
+from typing import TypeAlias
 
 import keras
 
 from tfssvae.checks import InputError, closest
 
-Weight = float | keras.optimizers.schedules.LearningRateSchedule
+Weight: TypeAlias = float | keras.optimizers.schedules.LearningRateSchedule
 
 
 def resolve_weights(

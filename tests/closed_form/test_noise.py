@@ -12,7 +12,11 @@ def test_the_same_key_gives_the_same_numbers_and_any_other_key_others():
     np.testing.assert_array_equal(reference, Noise(3, 7).normal((100,)))
     second_call = Noise(3, 7)
     second_call.normal((1,))
-    for other in (Noise(4, 7).normal((100,)), Noise(3, 8).normal((100,)), second_call.normal((100,))):
+    for other in (
+        Noise(4, 7).normal((100,)),
+        Noise(3, 8).normal((100,)),
+        second_call.normal((100,)),
+    ):
         assert abs(np.corrcoef(reference, other)[0, 1]) < 0.4
 
 

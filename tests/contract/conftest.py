@@ -16,9 +16,7 @@ def make_model(name, data, optimizer="adam", jit_compile=False, run_eagerly=Fals
     model = method(data.input_shape, data.num_classes, **{**SMALL, "seed": 1, **arguments})
     if optimizer == "adam":
         optimizer = keras.optimizers.Adam(1e-3)
-    model.compile(
-        optimizer, metrics=["accuracy"], jit_compile=jit_compile, run_eagerly=run_eagerly
-    )
+    model.compile(optimizer, metrics=["accuracy"], jit_compile=jit_compile, run_eagerly=run_eagerly)
     return model
 
 

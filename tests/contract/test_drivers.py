@@ -68,7 +68,8 @@ def test_a_run_trains_and_traces_once(name, data, trained):
     assert int(model.steps_done) == int(model.optimizer.iterations) == 3 * STEPS
 
 
-def test_a_resumed_loop_ends_bit_equal(name, data, trained, tmp_path):
+@pytest.mark.parametrize("killed_at", [5, 3])  # in an epoch, and where one was just finished
+def test_a_resumed_loop_ends_bit_equal(name, data, trained, tmp_path, killed_at):
     class Killed(Exception):
         pass
 
@@ -77,7 +78,7 @@ def test_a_resumed_loop_ends_bit_equal(name, data, trained, tmp_path):
 
         def on_train_batch_end(self, batch, logs=None):
             self.calls += 1
-            if self.calls == 5:  # in the middle of the second epoch
+            if self.calls == killed_at:
                 raise Killed
 
     checkpoint = Checkpoint(tmp_path / "checkpoints", every_seconds=0, mid_epoch=True)
@@ -86,10 +87,11 @@ def test_a_resumed_loop_ends_bit_equal(name, data, trained, tmp_path):
         run_loop(killed, data, steps_per_call=1, callbacks=[checkpoint, Killer()])
     model = make_model(name, data)
     state = restore_latest(model, tmp_path / "checkpoints")
-    assert (state["epoch"], state["step"]) == (1, 5)
+    assert (state["epoch"], state["step"]) == ((killed_at - 1) // STEPS, killed_at)
     history = run_loop(model, data, steps_per_call=1, initial_epoch=state["epoch"])
     np.testing.assert_array_equal(flat_weights(model), flat_weights(trained[0]))
-    assert history.history["loss"][-1] == trained[1].history["loss"][-1]
+    expected = trained[1].history["loss"][state["epoch"] :]
+    assert history.history["loss"] == expected
 
 
 def test_backup_and_restore_resumes_fit_bit_equal(name, data, trained, tmp_path):
@@ -151,7 +153,9 @@ def test_half_precision_moves_like_float32(name, data, precision):
     for model in (whole, half):
         run_loop(model, data, epochs=1)
     moved = [
-        np.concatenate([np.ravel(v - b) for v, b in zip(m.trainable_variables, before, strict=True)])
+        np.concatenate(
+            [np.ravel(v - b) for v, b in zip(m.trainable_variables, before, strict=True)]
+        )
         for m in (whole, half)
     ]
     assert np.linalg.norm(moved[0]) > 1e-3

@@ -57,7 +57,9 @@ def test_weights_scale_their_terms_and_raw_values_stay_visible(name, data, batch
 
 def test_a_schedule_follows_the_optimizers_iterations(name, data, batch):
     ramp = exponential_ramp(2.0, steps=3)
-    model = eager_model(name, data, weights={"classification": ramp}, optimizer=keras.optimizers.SGD(0.0))
+    model = eager_model(
+        name, data, weights={"classification": ramp}, optimizer=keras.optimizers.SGD(0.0)
+    )
     raw = as_floats(model.test_on_batch(*batch, return_dict=True))["monitor/classification"]
     for step in range(5):
         logs = as_floats(model.train_on_batch(*batch, return_dict=True))
@@ -135,7 +137,7 @@ def test_sample_weights_act_on_the_labelled_terms_only(model, batch):
 
 
 def test_class_weights_reach_the_labelled_terms(name, data, batch):
-    heavy = {k: 3.0 for k in range(10)}
+    heavy = dict.fromkeys(range(10), 3.0)
     logs = []
     for class_weight in (None, heavy):
         model = eager_model(name, data, optimizer=keras.optimizers.SGD(0.0))

@@ -187,6 +187,7 @@ def test_closest_names():
     known = ["mnist", "Digits"]
     assert closest("mnits", known) == 'did you mean "mnist"? Known: Digits, mnist'
     assert closest("digit", known) == 'did you mean "Digits"? Known: Digits, mnist'
+    assert closest("MNIST", known) == 'did you mean "mnist"? Known: Digits, mnist'
     assert closest("zzz", known) == "known: Digits, mnist"
     many = closest("name77", [f"name{i}" for i in range(100)])
     assert many.startswith('did you mean "name77"?')

@@ -31,6 +31,11 @@ def test_all_labels_that_are_there():
     assert data.y_train.dtype == data.hidden_labels.dtype == np.int32
 
 
+def test_classes_are_counted_in_training_and_test_labels():
+    assert from_arrays(X, Y, X[:2], [0, 1]).num_classes == 3
+    assert from_arrays(X, Y, X[:2], [0, 4]).num_classes == 5
+
+
 def test_labels_validation_and_the_rest_part_the_training_rows():
     data = from_arrays(X, Y, labels_per_class=2, validation=5, seed=1)
     parts = [data.labelled_indices, data.unlabelled_indices, data.validation_indices]

@@ -76,7 +76,5 @@ def test_a_folder_that_cannot_be_made_is_known_before_training(tmp_path, data):
     (tmp_path / "file").write_text("")
     model = new_model()
     with pytest.raises(OSError, match="file"):
-        model.fit(
-            data.train(50, 1388), verbose=0, callbacks=[Checkpoint(tmp_path / "file" / "x")]
-        )
+        model.fit(data.train(50, 1388), verbose=0, callbacks=[Checkpoint(tmp_path / "file" / "x")])
     assert int(model.steps_done) == 0

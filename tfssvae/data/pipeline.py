@@ -77,8 +77,8 @@ def _stream(indices, batch: int, key: tuple[int, int], first_step: int, steps: i
 @lru_cache(maxsize=4)
 def _permutation(size: int, key: tuple[int, int], number: int) -> np.ndarray:
     seed, stream = key
-    generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, stream, number])))
-    return generator.permutation(size)
+    bits = np.random.Philox(np.random.SeedSequence([seed, stream, number]))
+    return np.random.Generator(bits).permutation(size)
 
 
 def training_order(data: "Data", labelled: int, unlabelled: int, seed: int | None = None) -> Order:

@@ -15,7 +15,7 @@ __all__ = [
     "StandardNormalPrior",
     "gaussian",
     "get_likelihood",
-    "repeat_rows",
     "reparameterize",
+    "repeat_rows",
     "scale_images",
 ]

@@ -2,9 +2,7 @@
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
-
-tfd = tfp.distributions
+from tensorflow_probability import distributions as tfd
 
 _LOG_VAR_BOUND = 12.0  # standard deviations between exp(-6) and exp(6)
 

@@ -38,7 +38,7 @@ def mutual_information(logits) -> tf.Tensor:
         logits: (batch, K) unnormalised log-probabilities of q(y|x_i).
 
     Returns:
-        A scalar in nats, between 0 (all rows alike) and log K (sure of every row, classes balanced).
+        A scalar in nats, from 0 (all rows alike) to log K (sure of every row, classes balanced).
 
     >>> float(mutual_information([[50.0, 0.0], [0.0, 50.0]]))  # log 2
     0.6931471824645996

@@ -28,6 +28,14 @@ class _Registry(Mapping):
 METHODS: Mapping[str, type] = _Registry()
 
 
+def register() -> None:
+    """Import whatever a saved model may hold, so that `keras.saving.load_model` finds it."""
+    for path in _CLASSES.values():
+        import_module(path.partition(":")[0])
+    for module in ("tfssvae.models.supervised", "tfssvae.training.schedules"):
+        import_module(module)
+
+
 def __getattr__(name: str):
     for path in _CLASSES.values():
         module, _, attribute = path.partition(":")

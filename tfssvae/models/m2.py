@@ -11,15 +11,13 @@ from typing import ClassVar
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from tfssvae import layers, losses, networks
 from tfssvae.batch import Batch
 from tfssvae.core import SemiSupervisedVAE, Terms
 from tfssvae.noise import Noise
 from tfssvae.weights import Weight
-
-tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable("tfssvae")

@@ -100,13 +100,11 @@ class TensorBoardImages(keras.callbacks.Callback):
             write()
         except (OSError, tf.errors.OpError, InputError) as error:
             # InputError: weights that diverged to NaN draw no images.
+            # A writer keeps what it could not write: a new one bounds memory, in a file of its own.
+            self._writer = None
             if not self._failed:
-                _LOG.warning(
-                    "TensorBoard does not get the %s in %s, training goes on: %s",
-                    what,
-                    self.folder,
-                    error,
-                )
+                message = "TensorBoard does not get the %s in %s, training goes on: %s"
+                _LOG.warning(message, what, self.folder, error)
             self._failed = True
 
     def _write_epoch(self, epoch: int) -> None:

@@ -31,7 +31,7 @@ def train(
     unlabelled: int = 200,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     validation_data=None,
-    initial_epoch: int = 0,
+    initial_epoch: int | None = None,
     seed: int | None = None,
     steps_per_call: int | None = None,
     jit_compile: bool | str = "auto",
@@ -52,8 +52,8 @@ def train(
         unlabelled: unlabelled rows per step.
         callbacks: Keras callbacks.
         validation_data: anything `model.evaluate` takes, such as `data.validation(500)`.
-        initial_epoch: the epoch to begin at. Where the model has already taken some steps of
-            that epoch (a resumed run) only the rest of it is run.
+        initial_epoch: the epoch to go on with (the "epoch" of `restore_latest`); of the steps
+            that the model has already taken in it only the rest is run. None begins anew.
         seed: of the shuffling; None is that of the data set.
         steps_per_call: steps in one call of the compiled function; None chooses up to 50.
         jit_compile: whether XLA compiles the loop; "auto" says yes except for half precision on
@@ -98,10 +98,14 @@ def train(
     model.stop_training = False
     calls.on_train_begin()
     logs: dict = {}
-    for epoch in range(model._initial_epoch or initial_epoch, epochs):
+    resumed = initial_epoch is not None
+    for epoch in range(model._initial_epoch or initial_epoch or 0, epochs):
         done = int(model.steps_done) - epoch * steps
-        begun = 0 < done < steps and epoch == initial_epoch > 0
-        if not begun:
+        begun = 0 < done <= steps and resumed
+        resumed = False
+        if begun:  # the metrics of its first steps came with the checkpoint
+            logs = _as_floats(model.get_metrics_result())
+        else:
             model.reset_metrics()
         calls.on_epoch_begin(epoch)
         for first in range(done if begun else 0, steps, block):

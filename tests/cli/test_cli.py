@@ -1,0 +1,217 @@
+"""The command line as a user meets it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+import tfssvae
+from tfssvae.cli import main
+
+SMALL = ["--set", "hidden=(16, 16)", "--set", "latent_dim=3"]
+TRAIN = ["train", "m2", "--data", "digits", "--labels-per-class", "5", *SMALL]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run folder, with what was printed on the way."""
+    folder = tmp_path_factory.mktemp("with space and ü") / "run"
+    command = [*TRAIN, "--epochs", "40", "--validation", "100", "--out", str(folder)]
+    result = subprocess.run(
+        [sys.executable, "-m", "tfssvae", *command], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    return folder, result.stdout
+
+
+def test_training_prints_counts_progress_and_the_comparison(run):
+    folder, printed = run
+    assert "labelled" in printed
+    assert "epoch 40/40" in printed
+    metrics = json.loads((folder / "metrics.json").read_text())
+    accuracy, alone = (metrics[key]["accuracy"] for key in ("test", "labels_alone"))
+    assert f"test accuracy {accuracy:.2%}" in printed
+    assert f"on the labels alone: {alone:.2%}" in printed
+    assert alone > 0.5
+    assert len(metrics["history"]["val_accuracy"]) == 40
+
+
+def test_a_run_folder_holds_everything(run):
+    folder, _ = run
+    names = {path.name for path in folder.iterdir()}
+    assert names == {
+        "checkpoints",
+        "config.json",
+        "export",
+        "figures",
+        "logs",
+        "metrics.json",
+        "model.keras",
+        "split.json",
+    }
+    for picture in ("reconstructions", "samples", "confusion", "calibration", "history"):
+        with Image.open(folder / "figures" / f"{picture}.png") as image:
+            assert min(image.size) > 200
+
+
+def test_the_exported_model_is_the_trained_one(run):
+    folder, _ = run
+    data = tfssvae.data.load("digits")
+    model = keras.saving.load_model(folder / "model.keras")
+    served = tf.saved_model.load(folder / "export" / "1").signatures["classify"]
+    np.testing.assert_allclose(
+        served(tf.constant(data.x_test))["probabilities"],
+        model.predict(data.x_test, verbose=0),
+        atol=1e-6,
+    )
+
+
+def test_evaluate_prints_the_figures_of_the_run(run, capsys):
+    folder, _ = run
+    assert main(["evaluate", str(folder), "--samples", "5"]) == 0
+    printed = capsys.readouterr().out
+    metrics = json.loads((folder / "metrics.json").read_text())["test"]
+    assert f"accuracy: {metrics['accuracy']:.4g}" in printed
+    assert f"unlabelled_bound: {metrics['unlabelled_bound']:.4g}" in printed
+    assert "nats with 5 importance samples" in printed
+
+
+def test_sample_and_export_write_what_they_say(run, tmp_path, capsys):
+    folder, _ = run
+    assert main(["sample", str(folder), "--out", str(tmp_path / "grid.png")]) == 0
+    with Image.open(tmp_path / "grid.png") as image:
+        assert image.size[1] > image.size[0] / 2
+    for version in ("1", "2"):
+        assert main(["export", str(folder), str(tmp_path / "served")]) == 0
+        assert (tmp_path / "served" / version / "saved_model.pb").exists()
+    assert "served/2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("driver", ["loop", "fit"])
+def test_a_killed_run_resumes_bit_equal(driver, tmp_path):
+    def command(folder, epochs="30"):
+        return [
+            *TRAIN,
+            *["--epochs", epochs, "--driver", driver, "--checkpoint-seconds", "0"],
+            *["--unlabelled", "50", "--out", str(folder)],
+        ]
+
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tfssvae", *command(killed)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while not list(killed.glob("checkpoints/step-*")):
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (killed / "metrics.json").exists()
+    assert main(["train", "--resume", str(killed)]) == 0
+    assert main(command(whole)) == 0
+    weights = [keras.saving.load_model(f / "model.keras").get_weights() for f in (whole, killed)]
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+    histories = [json.loads((f / "metrics.json").read_text())["history"] for f in (whole, killed)]
+    assert histories[0] == histories[1]
+
+
+def test_a_run_whose_data_changed_is_not_resumed(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (60, 4, 4), dtype=np.uint8), np.arange(60) % 3
+    np.savez(tmp_path / "data.npz", x_train=x, y_train=y)
+    folder = tmp_path / "run"
+    arguments = ["train", "m2", "--data", str(tmp_path / "data.npz"), "--labels-per-class", "5"]
+    sizes = ["--labelled", "10", "--unlabelled", "20", *SMALL]
+    assert main([*arguments, *sizes, "--epochs", "1", "--out", str(folder)]) == 0
+    (folder / "metrics.json").unlink()
+    np.savez(tmp_path / "data.npz", x_train=255 - x, y_train=y)
+    assert main(["train", "--resume", str(folder)]) == 2
+    assert "split" in capsys.readouterr().err
+
+
+BAD = {
+    "no method": (["train"], "name a method"),
+    "no data": (["train", "m2"], "--data"),
+    "unknown method": (["train", "m3", "--data", "digits"], "known: m2"),
+    "unknown data": (["train", "m2", "--data", "mnits"], "mnist"),
+    "unknown argument": ([*TRAIN, "--set", "latent=3"], "latent_dim"),
+    "malformed argument": ([*TRAIN, "--set", "latent_dim"], "ARGUMENT=VALUE"),
+    "unknown term": ([*TRAIN, "--set", "weights={'klz': 1.0}"], "unlabelled_kl_z"),
+    "batch too large": ([*TRAIN, "--labelled", "51"], "50"),
+    "too many labels": (["train", "m2", "--data", "digits", "--labels-per-class", "999"], "999"),
+    "no epochs": ([*TRAIN, "--epochs", "0"], "at least 1"),
+    "bad rate": ([*TRAIN, "--learning-rate", "0"], "positive"),
+    "resume with data": (["train", "m2", "--resume", "x"], "only RUN"),
+    "resume nothing": (["train", "--resume", "nowhere"], "not a run folder"),
+    "evaluate nothing": (["evaluate", "nowhere"], "not a run folder"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_sentence_and_exit_code_two(case, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TFSSVAE_DATA", raising=False)
+    arguments, message = BAD[case]
+    assert main(arguments) == 2
+    complaint = capsys.readouterr().err
+    assert message in complaint
+    assert complaint.count("\n") == 1
+    assert complaint.startswith("tfssvae: ")
+    assert not [path for path in tmp_path.iterdir() if case != "unknown term"]
+
+
+def test_a_finished_or_foreign_folder_is_not_overwritten(run, tmp_path, capsys):
+    folder, _ = run
+    assert main([*TRAIN, "--out", str(folder)]) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert main(["train", "--resume", str(folder)]) == 2
+    assert "finished" in capsys.readouterr().err
+    (tmp_path / "config.json").write_text("{}")
+    assert main(["evaluate", str(tmp_path)]) == 2
+    assert "damaged" in capsys.readouterr().err
+
+
+def test_help_and_import_do_not_load_tensorflow():
+    code = (
+        "import sys, tfssvae, tfssvae.cli\n"
+        "try: tfssvae.cli.main(['train', '--help'])\n"
+        "except SystemExit as stop: assert stop.code == 0\n"
+        "slow = {'tensorflow', 'keras', 'sklearn', 'matplotlib', 'scipy'} & set(sys.modules)\n"
+        "assert not slow, slow\n"
+        "print(sorted(tfssvae.METHODS))\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "--labels-per-class" in result.stdout
+    assert "m2" in result.stdout
+    assert result.stderr == ""
+
+
+def test_a_model_loads_in_a_script_that_only_imports_keras_and_tfssvae(run):
+    folder, _ = run
+    code = (
+        "import keras, tfssvae\n"
+        f"model = keras.saving.load_model({str(folder / 'model.keras')!r})\n"
+        "print(type(model).__name__, model.predict(tfssvae.data.load('digits').x_test[:2]).shape)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "M2 (2, 10)" in result.stdout
+
+
+def test_every_command_explains_itself(capsys):
+    for command in ("train", "evaluate", "sample", "export"):
+        with pytest.raises(SystemExit) as stop:
+            main([command, "--help"])
+        assert stop.value.code == 0
+        assert "usage: tfssvae " + command in capsys.readouterr().out

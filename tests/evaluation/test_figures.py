@@ -1,0 +1,206 @@
+"""Figures: what they show is read back from their axes and pixels."""
+
+import itertools
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfssvae import data, evaluation, models
+from tfssvae.checks import InputError
+from tfssvae.evaluation.images import SEPARATOR
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return data.load("digits", labels_per_class=10)
+
+
+@pytest.fixture(scope="module")
+def model(digits):
+    return models.METHODS["m2"](digits.input_shape, 10, latent_dim=4, hidden=(16,))
+
+
+def texts(axes, axis):
+    return [label.get_text() for label in getattr(axes, f"get_{axis}ticklabels")()]
+
+
+def cells(axes, rows, columns):
+    """Cut the picture of an axes into its cells: (rows, columns, height, width)."""
+    picture = np.asarray(axes.images[0].get_array())[1:, 1:, 0]
+    height, width = picture.shape[0] // rows, picture.shape[1] // columns
+    apart = picture.reshape(rows, height, columns, width).transpose(0, 2, 1, 3)
+    return apart[:, :, :-1, :-1]
+
+
+def test_reconstructions_stand_below_their_inputs(model, digits):
+    x = digits.x_test[:12]
+    figure = evaluation.reconstruction_figure(model, x)
+    axes = figure.axes[0]
+    assert texts(axes, "y") == ["input", "reconstruction"] * 2
+    found = cells(axes, 4, 10)[:, :, ::8, ::8]  # each of the 8x8 pixels is drawn as 8x8 pixels
+    expected = model.reconstruct(x)[..., 0]
+    np.testing.assert_allclose(found[0], x[:10, ..., 0] / 255, atol=1e-6)
+    np.testing.assert_allclose(found[1], expected[:10], atol=1e-6)
+    np.testing.assert_allclose(found[3, :2], expected[10:], atol=1e-6)
+    np.testing.assert_allclose(found[2:, 2:], SEPARATOR)
+    assert figure.get_suptitle() == "M2: inputs and their reconstructions"
+
+
+def test_each_column_of_class_samples_shares_its_noise(model, digits):
+    figure = evaluation.class_samples_figure(model, digits.class_names, per_class=3, seed=5)
+    axes = figure.axes[0]
+    assert texts(axes, "y") == list(digits.class_names)
+    found = cells(axes, 10, 3)[:, :, ::8, ::8]
+    for k in (0, 9):
+        np.testing.assert_allclose(found[k], model.generate([k] * 3, seed=5)[..., 0], atol=1e-6)
+    again = evaluation.class_samples_figure(model, digits.class_names, per_class=3, seed=6)
+    assert np.abs(cells(again.axes[0], 10, 3)[:, :, ::8, ::8] - found).max() > 1e-3
+
+
+def test_a_hundred_classes_stand_in_five_panels_with_every_name():
+    model = models.METHODS["m2"]((32, 32, 3), 100, latent_dim=2, hidden=(4,))
+    names = [f"class ${k}_{{" for k in range(99)] + ["a very long name of\na class indeed"]
+    figure = evaluation.class_samples_figure(model, names, per_class=2)
+    assert len(figure.axes) == 5
+    shown = [name for axes in figure.axes for name in texts(axes, "y")]
+    assert shown[:99] == names[:99]
+    assert shown[99] == "a very long name of…"
+    evaluation.figure_pixels(figure)  # a "$" is not taken for a formula
+    assert_apart(figure)
+
+
+def assert_apart(figure):
+    """Every text is inside the figure and no two row names or pictures overlap."""
+    renderer = figure.canvas.get_renderer()
+    boxes = [axes.get_window_extent(renderer) for axes in figure.axes]
+    for axes in figure.axes:
+        boxes += [label.get_window_extent(renderer) for label in axes.get_yticklabels()]
+    width, height = figure.bbox.width, figure.bbox.height
+    for index, box in enumerate(boxes):
+        assert box.x0 >= 0
+        assert box.y0 >= 0
+        assert box.x1 <= width
+        assert box.y1 <= height
+        for other in boxes[:index]:
+            assert not box.overlaps(other)
+
+
+def test_confusion_figure_shows_counts_and_fractions():
+    figure = evaluation.confusion_figure([[3, 1], [0, 0]], ["cat", "$dog"])
+    axes = figure.axes[0]
+    np.testing.assert_allclose(axes.images[0].get_array(), [[0.75, 0.25], [0, 0]])
+    written = {text.get_position(): text.get_text() for text in axes.texts}
+    assert written == {(0, 0): "3", (1, 0): "1"}
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted class", "true class")
+    assert texts(axes, "x") == texts(axes, "y") == ["cat", "$dog"]
+    assert "3 of 4 correct" in axes.get_title()
+    evaluation.figure_pixels(figure)
+
+
+def test_names_of_a_hundred_classes_do_not_overlap_in_the_confusion_matrix():
+    figure = evaluation.confusion_figure(np.eye(100, dtype=int), [f"class {k}" for k in range(100)])
+    evaluation.figure_pixels(figure)
+    renderer = figure.canvas.get_renderer()
+    for axis in ("x", "y"):
+        labels = getattr(figure.axes[0], f"get_{axis}ticklabels")()
+        boxes = [label.get_window_extent(renderer) for label in labels]
+        assert not any(one.overlaps(two) for one, two in itertools.pairwise(boxes))
+    assert not figure.axes[0].texts
+
+
+def test_calibration_figure_shows_accuracy_gap_and_error():
+    probs = np.array([[0.75, 0.25]] * 4 + [[0.95, 0.05]], np.float32)
+    labels = [0, 0, 1, 1, 0]
+    figure = evaluation.calibration_figure(probs, labels, bins=10)
+    top, bottom = figure.axes
+    heights = [(bar.get_x(), bar.get_height()) for bar in top.patches]
+    np.testing.assert_allclose(
+        heights, [(0.7, 0.5), (0.9, 1), (0.7, 0.25), (0.9, -0.05)], atol=1e-6
+    )
+    np.testing.assert_allclose([bar.get_height() for bar in bottom.patches], [0.8, 0.2])
+    error = float(evaluation.expected_calibration_error(probs, labels, bins=10))
+    assert f"error {error:.3f} (5 rows, 10 bins)" in top.get_title()
+
+
+def test_history_figure_has_a_panel_per_quantity():
+    history = keras.callbacks.History()
+    history.history = {
+        "accuracy": [0.5, 0.75, 1.0],
+        "labelled_kl_z": [3.0, 2.0, 1.0],
+        "loss": [5.0, 4.0, 3.0],
+        "monitor/entropy": [1.0, 1.0, 1.0],
+        "val_accuracy": [0.5, 0.5, 0.75],
+        "val_loss": [6.0, 5.0, 4.0],
+    }
+    figure = evaluation.history_figure(history)
+    panels = {axes.get_title(): axes for axes in figure.axes if axes.axison}
+    assert list(panels) == ["loss", "accuracy", "labelled_kl_z", "monitor/entropy"]
+    lines = {line.get_label(): line for line in panels["loss"].get_lines()}
+    assert lines["training"].get_xydata().tolist() == [[1, 5], [2, 4], [3, 3]]
+    assert lines["validation"].get_xydata().tolist() == [[1, 6], [2, 5], [3, 4]]
+    assert [axes.get_ylabel() for axes in panels.values()] == ["nats", "fraction", "nats", "nats"]
+    assert {axes.get_xlabel() for axes in panels.values()} == {"epoch"}
+    low, high = panels["monitor/entropy"].get_ylim()
+    assert high - low > 0.05
+
+
+def test_history_of_one_epoch_and_of_none():
+    figure = evaluation.history_figure({"loss": [1.0]})
+    assert figure.axes[0].get_lines()[0].get_marker() == "o"
+    with pytest.raises(InputError, match="history is empty"):
+        evaluation.history_figure({})
+
+
+def test_saved_figure_is_the_drawn_one(tmp_path):
+    figure = evaluation.history_figure({"loss": [2.0, 1.0]})
+    path = tmp_path / "new" / "history.png"
+    evaluation.save_figure(figure, path)
+    with Image.open(path) as image:
+        saved = np.asarray(image.convert("RGB"))
+    np.testing.assert_array_equal(saved, evaluation.figure_pixels(figure))
+    assert [entry.name for entry in path.parent.iterdir()] == ["history.png"]
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "figure.png"
+    path.write_bytes(b"old")
+    figure = evaluation.history_figure({"loss": [1.0]})
+
+    def half_written(target, **kwargs):
+        target.write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(figure, "savefig", half_written)
+    with pytest.raises(OSError, match="No space left"):
+        evaluation.save_figure(figure, path)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_bad_input_is_refused(model, digits, tmp_path):
+    with pytest.raises(InputError, match=r"x must have shape \(n, 8, 8, 1\)"):
+        evaluation.reconstruction_figure(model, np.zeros((1, 4, 4, 1)))
+    with pytest.raises(InputError, match=r"class_names must be 10 names, one per class, got \['a'"):
+        evaluation.class_samples_figure(model, ["a", "b"])
+    with pytest.raises(InputError, match="per_class must be at least 1"):
+        evaluation.class_samples_figure(model, digits.class_names, per_class=0)
+    with pytest.raises(InputError, match=r"matrix must be \(K, K\)"):
+        evaluation.confusion_figure(np.zeros((2, 3)), ["a", "b"])
+    with pytest.raises(InputError, match=r'ending in "\.png", got .*figure\.jpg'):
+        evaluation.save_figure(evaluation.history_figure({"loss": [1.0]}), tmp_path / "figure.jpg")
+
+
+def test_importing_the_package_is_cheap():
+    code = (
+        "import sys, tfssvae.evaluation as e; "
+        "print(sorted({'tensorflow', 'matplotlib', 'keras'} & set(sys.modules)), "
+        "'history_figure' in dir(e))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[] True"
+    with pytest.raises(AttributeError, match="no attribute 'no_such_name'"):
+        evaluation.no_such_name  # noqa: B018

@@ -68,8 +68,8 @@ class SSVAEClassifier(
         labelled_batch: labelled rows per step, or all of them where there are fewer.
         unlabelled_batch: unlabelled rows per step, or all of them where there are fewer.
         learning_rate: of Adam, a number or a Keras schedule.
-        weights: term -> number or schedule; None is the paper's weights for the numbers of
-            labelled and unlabelled rows at hand.
+        weights: term -> number or schedule; None is what the method recommends for the numbers
+            of labelled and unlabelled rows and of steps at hand.
         image_shape: None: a row of X is a list of features. (height, width) or (height, width,
             channels): a row of X holds the pixels of such an image. Images (n, height, width) and
             (n, height, width, channels) are accepted as they are.
@@ -167,17 +167,14 @@ class SSVAEClassifier(
             num_classes=len(self.classes_),
             seed=_draw_seed(self.random_state),
         )
+        labelled = min(batch_sizes[0], len(data.labelled_indices))
+        unlabelled = min(batch_sizes[1], len(data.unlabelled_indices))
+        steps = epochs * training_order(data, labelled, unlabelled).steps_per_epoch
         self.model_ = _build_model(
-            self.method, data, self.weights, self._arguments(), learning_rate
+            self.method, data, self.weights, self._arguments(), learning_rate, steps
         )
         self.history_ = _train(
-            self.model_,
-            data,
-            epochs,
-            min(batch_sizes[0], len(data.labelled_indices)),
-            min(batch_sizes[1], len(data.unlabelled_indices)),
-            weights,
-            self.verbose,
+            self.model_, data, epochs, labelled, unlabelled, weights, self.verbose
         )
         return self
 
@@ -374,8 +371,9 @@ def _build_model(
     weights: Mapping[str, Weight] | None,
     arguments: Mapping[str, Any],
     learning_rate: Any,
+    steps: int,
 ) -> SemiSupervisedVAE:
-    """Return a compiled model of the method for the data."""
+    """Return a compiled model of the method for a run of so many steps on the data."""
     if method not in METHODS:
         raise InputError(f'unknown method "{method}": {closest(str(method), METHODS)}')
     method_class: type[SemiSupervisedVAE] = METHODS[method]
@@ -384,9 +382,8 @@ def _build_model(
         if name not in known:
             raise InputError(f'method "{method}" has no argument "{name}": {closest(name, known)}')
     if weights is None:
-        weights = method_class.paper_weights(
-            len(data.labelled_indices), len(data.unlabelled_indices)
-        )
+        counts = len(data.labelled_indices), len(data.unlabelled_indices)
+        weights = method_class.recommended_weights(*counts, int(np.prod(data.input_shape)), steps)
     model = method_class(
         data.input_shape, data.num_classes, weights=weights, seed=data.seed, **arguments
     )

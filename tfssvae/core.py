@@ -118,8 +118,19 @@ class SemiSupervisedVAE(keras.Model):
 
     @classmethod
     def paper_weights(cls, num_labelled: int, num_unlabelled: int) -> dict[str, Weight]:
-        """Return the paper's weights for a data set with this many labels."""
+        """Return the paper's weights for a data set with this many labels (at least one)."""
         raise NotImplementedError
+
+    @classmethod
+    def recommended_weights(
+        cls, num_labelled: int, num_unlabelled: int, num_pixels: int, steps: int
+    ) -> dict[str, Weight]:
+        """Return weights that do well on such data in a run of this many steps.
+
+        The paper's, where a method does not document others. The command line and
+        `SSVAEClassifier` use them where the user sets none.
+        """
+        return cls.paper_weights(num_labelled, num_unlabelled) if num_labelled else {}
 
     # Construction ------------------------------------------------------------------------------
 

@@ -193,10 +193,11 @@ def _order(config: dict[str, Any], data: Data) -> Order:
 def _build(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
     method = tfssvae.METHODS[config["method"]]
     arguments = dict(config["model"])
-    weights = arguments.pop("weights", {})
-    labelled, unlabelled = len(data.labelled_indices), len(data.unlabelled_indices)
-    if labelled:
-        weights = {**method.paper_weights(labelled, unlabelled), **weights}
+    steps = config["epochs"] * _order(config, data).steps_per_epoch
+    counts = len(data.labelled_indices), len(data.unlabelled_indices)
+    pixels = int(np.prod(data.input_shape))
+    recommended = method.recommended_weights(*counts, pixels, steps)
+    weights = {**recommended, **arguments.pop("weights", {})}
     arguments.setdefault("seed", data.seed)
     model = method(
         data.input_shape,

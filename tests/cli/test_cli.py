@@ -192,7 +192,9 @@ def test_help_and_import_do_not_load_tensorflow():
         "assert not slow, slow\n"
         "print(sorted(tfssvae.METHODS))\n"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert "--labels-per-class" in result.stdout
     assert "m2" in result.stdout
     assert result.stderr == ""
@@ -205,7 +207,9 @@ def test_a_model_loads_in_a_script_that_only_imports_keras_and_tfssvae(run):
         f"model = keras.saving.load_model({str(folder / 'model.keras')!r})\n"
         "print(type(model).__name__, model.predict(tfssvae.data.load('digits').x_test[:2]).shape)\n"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert "M2 (2, 10)" in result.stdout
 
 

@@ -148,6 +148,18 @@ def test_paper_weights_give_sixty_for_a_hundred_labels_of_mnist():
     assert M2.paper_weights(100, 59_900) == {"classification": pytest.approx(60.0)}
 
 
+@pytest.mark.parametrize(("pixels", "initial"), [(64, None), (400, 4.0), (3072, 8.0)])
+def test_recommended_weights_end_on_the_papers_objective(pixels, initial):
+    weights = M2.recommended_weights(100, 59_900, pixels, steps=1000)
+    assert weights.pop("classification") == pytest.approx(60.0)
+    if initial is None:
+        assert weights == {}
+    else:
+        assert float(weights["*_kl_z"](0)) == initial
+        assert float(weights["*_kl_z"](500)) == 1.0
+    assert "classification" not in M2.recommended_weights(0, 100, pixels, steps=1000)
+
+
 def test_head_variances_are_not_bounded_below_by_one_and_never_overflow():
     head = layers.GaussianHead(1)
     mean, log_var = head(np.array([[-1e6], [-1.0], [0.0], [1e6]], "float32"))

@@ -1,6 +1,8 @@
 """What the callback writes for TensorBoard, read back with TensorBoard's own readers."""
 
 import logging
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -166,7 +168,9 @@ def test_large_images_become_thumbnails_of_64_pixels(tmp_path):
     assert (sprite[:64, 32:] == (255, 0, 128)).all()
     assert not sprite[:64, :32].any()
     assert (tmp_path / "codes_metadata.tsv").read_text() == "a b\nc d\ne\n"  # one column: no head
-    assert "single_image_dim: 32" in (tmp_path / "projector_config.pbtxt").read_text()
+    text = (tmp_path / "projector_config.pbtxt").read_text()
+    sizes = text_format.Parse(text, ProjectorConfig()).embeddings[0].sprite.single_image_dim
+    assert list(sizes) == [32, 64]  # width, height
 
 
 def test_without_labels_there_is_no_confusion(model, digits, tmp_path):
@@ -227,6 +231,27 @@ def test_a_disk_that_fails_is_reported_once_and_training_goes_on(digits, tmp_pat
     assert "training goes on" in record.getMessage()
     assert {tuple(steps) for steps in events(folder / "images").values()} == {(2,)}
     assert (folder / "images" / "projector_config.pbtxt").exists()
+
+
+def test_a_writer_that_failed_is_replaced(model, digits, tmp_path, monkeypatch):
+    write = tf.summary.image
+
+    def full_at_epoch_1(name, pixels):
+        if tf.summary.experimental.get_step() == 1:
+            raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+        return write(name, pixels)
+
+    monkeypatch.setattr(tf.summary, "image", full_at_epoch_1)
+    drive(TensorBoardImages(tmp_path, digits.x_test[:20]), model, epochs=3)
+    # What the first writer still held would grow without end: a second file says it is gone.
+    assert len(list((tmp_path / "images").glob("events*"))) == 2
+    assert list(events(tmp_path / "images")["images/generation"]) == [0, 2]
+
+
+def test_matplotlib_is_not_imported_before_it_is_needed():
+    code = "import sys, tfssvae.training.callbacks; print('matplotlib' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"
 
 
 def test_diverged_weights_are_reported_and_training_goes_on(digits, tmp_path, caplog):

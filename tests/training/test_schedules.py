@@ -17,7 +17,7 @@ def test_exponential_ramp_equals_its_formula(step):
 
 @pytest.mark.parametrize(("step", "expected"), [(0, 8.0), (5, 4.5), (10, 1.0), (99, 1.0)])
 def test_linear_ramp_goes_either_way(step, expected):
-    assert float(linear_ramp(1.0, 10, minimum=8.0)(step)) == pytest.approx(expected)
+    assert float(linear_ramp(1.0, 10, initial=8.0)(step)) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("ramp", [exponential_ramp(3.0, 10, 4.0), linear_ramp(1.0, 10, 8.0)])

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from tfssvae.checks import InputError
+from tfssvae.evaluation.class_names import check_class_names, short_name
 from tfssvae.evaluation.classification import confidence_bins
-from tfssvae.evaluation.figures import check_class_names, short_name
 
 _MOST_COUNTED = 20  # classes: beyond that the counts in the cells cannot be read
 _PANELS_PER_ROW = 4

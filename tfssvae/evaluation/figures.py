@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tfssvae.checks import InputError, check_images
 from tfssvae.data.images import resize
+from tfssvae.evaluation.class_names import check_class_names, short_name
 from tfssvae.evaluation.images import SEPARATOR, as_pictures, image_grid
 
 _DPI = 100
@@ -22,7 +23,6 @@ _EM = 0.6 * _DPI / 72  # pixels per point of an average character
 _FONT, _TITLE_FONT = 9, 11  # points
 _MOST_EXAMPLES = 50
 _ROWS_PER_PANEL = 20
-_LONGEST_NAME = 20
 
 
 class _Panel(NamedTuple):
@@ -34,7 +34,7 @@ class _Panel(NamedTuple):
 
 
 def reconstruction_figure(model, x: ArrayLike) -> Figure:
-    """Draw originals above their reconstructions.
+    """Draw inputs above their reconstructions.
 
     Args:
         model: a `SemiSupervisedVAE`.
@@ -46,9 +46,8 @@ def reconstruction_figure(model, x: ArrayLike) -> Figure:
     x = check_images(x, shape=model.example_shape)[:_MOST_EXAMPLES]
     inputs, reconstructions = as_pictures(x), as_pictures(model.reconstruct(x))
     height, width = inputs.shape[1:3]
-    columns = min(
-        len(x), max(1, 10 * height // width)
-    )  # strips of a table need a line of their own
+    # Ten squares to a line; a strip of a table has a line of its own.
+    columns = min(len(x), max(1, 10 * height // width))
     rows = -(-len(x) // columns)
     blank = np.full((rows * columns - len(x), *inputs.shape[1:]), SEPARATOR, np.float32)
     pairs = np.stack(
@@ -119,24 +118,6 @@ def figure_pixels(figure: Figure) -> NDArray[np.uint8]:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
-
-
-def check_class_names(class_names: Sequence[str], num_classes: int) -> None:
-    """Refuse names that do not fit the number of classes.
-
-    Raises:
-        InputError: naming both numbers.
-    """
-    if isinstance(class_names, str) or len(class_names) != num_classes:
-        raise InputError(
-            f"class_names must be {num_classes} names, one per class, got {class_names!r:.200}."
-        )
-
-
-def short_name(name: str) -> str:
-    """Return a class name on one line, cut where it would not fit beside a row."""
-    name = " ".join(str(name).split())
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 
 def _picture_figure(panels: Sequence[_Panel], title: str, caption: str = "") -> Figure:

@@ -32,7 +32,7 @@ def register() -> None:
     """Import whatever a saved model may hold, so that `keras.saving.load_model` finds it."""
     for path in _CLASSES.values():
         import_module(path.partition(":")[0])
-    for module in ("tfssvae.models.supervised", "tfssvae.training.schedules"):
+    for module in ("tfssvae.models.supervised", "tfssvae.schedules"):
         import_module(module)
 
 

@@ -17,6 +17,7 @@ from tfssvae import layers, losses, networks
 from tfssvae.batch import Batch
 from tfssvae.core import SemiSupervisedVAE, Terms
 from tfssvae.noise import Noise
+from tfssvae.schedules import linear_ramp
 from tfssvae.weights import Weight
 
 
@@ -102,6 +103,29 @@ class M2(SemiSupervisedVAE):
             num_unlabelled: unlabelled examples of the data set.
         """
         return {"classification": 0.1 * (num_labelled + num_unlabelled) / num_labelled}
+
+    @classmethod
+    def recommended_weights(
+        cls, num_labelled: int, num_unlabelled: int, num_pixels: int, steps: int
+    ) -> dict[str, Weight]:
+        """Return the paper's alpha, and for large images a falling weight of KL(q(z|x,y) || p(z)).
+
+        The more pixels, the more a code is worth: with a weight of 1 from the start it explains
+        everything, and the class nothing. While the code is costly the class has to explain the
+        image, and unlabelled images teach the classifier. The weight falls from pixels / 100, at
+        most 8, to 1 in the first half of the run; the second half optimises the paper's objective.
+
+        Args:
+            num_labelled: labelled examples of the data set, possibly none.
+            num_unlabelled: unlabelled examples of the data set.
+            num_pixels: values of one example.
+            steps: optimizer steps of the whole run.
+        """
+        weights = cls.paper_weights(num_labelled, num_unlabelled) if num_labelled else {}
+        initial = min(8.0, num_pixels / 100)
+        if initial > 1.0:
+            weights["*_kl_z"] = linear_ramp(1.0, max(1, steps // 2), initial)
+        return weights
 
     # The model's densities ---------------------------------------------------------------------
 

@@ -24,18 +24,18 @@ class ExponentialRamp(keras.optimizers.schedules.LearningRateSchedule):
 
 @keras.saving.register_keras_serializable("tfssvae")
 class LinearRamp(keras.optimizers.schedules.LearningRateSchedule):
-    """maximum * min(1, t / steps), from `minimum` on: see `linear_ramp`."""
+    """final * min(1, t / steps), from `initial` on: see `linear_ramp`."""
 
-    def __init__(self, maximum: float, steps: int, minimum: float = 0.0):
-        self.maximum, self.steps, self.minimum = float(maximum), _positive(steps), float(minimum)
+    def __init__(self, final: float, steps: int, initial: float = 0.0):
+        self.final, self.steps, self.initial = float(final), _positive(steps), float(initial)
 
     def __call__(self, step):
         """Return the weight after `step` iterations, a float32 scalar."""
         done = tf.minimum(tf.cast(step, tf.float32) / self.steps, 1.0)
-        return self.minimum + (self.maximum - self.minimum) * done
+        return self.initial + (self.final - self.initial) * done
 
     def get_config(self):
-        return {"maximum": self.maximum, "steps": self.steps, "minimum": self.minimum}
+        return {"final": self.final, "steps": self.steps, "initial": self.initial}
 
 
 def _positive(steps) -> int:
@@ -58,15 +58,15 @@ def exponential_ramp(maximum: float, steps: int, gamma: float = 5.0) -> Exponent
     return ExponentialRamp(maximum, steps, gamma)
 
 
-def linear_ramp(maximum: float, steps: int, minimum: float = 0.0) -> LinearRamp:
-    """Return the linear warm-up from `minimum` to `maximum` (Sonderby et al., 2016).
+def linear_ramp(final: float, steps: int, initial: float = 0.0) -> LinearRamp:
+    """Return a weight that goes from one value to another (warm-up: Sonderby et al., 2016).
 
     Args:
-        maximum: the weight from `steps` on.
-        steps: optimizer iterations until the maximum.
-        minimum: the weight at the beginning.
+        final: the weight from `steps` on.
+        steps: optimizer iterations until then.
+        initial: the weight at the beginning.
 
     >>> float(linear_ramp(1.0, steps=10)(5))
     0.5
     """
-    return LinearRamp(maximum, steps, minimum)
+    return LinearRamp(final, steps, initial)

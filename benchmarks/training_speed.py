@@ -164,7 +164,7 @@ def main():
         f"{at_shapes / 1e9:.0f} GFLOP/s"
     )
     print(
-        f"{'way':32} {'ms/step':>8} {'images/s':>9} {'of peak':>8} {'of shapes':>9} {'first call':>10}"
+        f"{'way':32} {'ms/step':>8} {'images/s':>9} {'of peak':>8} {'of shapes':>9} {'first':>10}"
     )
     report = {
         "least_gflop": least / 1e9,

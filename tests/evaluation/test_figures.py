@@ -151,6 +151,7 @@ def test_history_figure_has_a_panel_per_quantity():
 def test_history_of_one_epoch_and_of_none():
     figure = evaluation.history_figure({"loss": [1.0]})
     assert figure.axes[0].get_lines()[0].get_marker() == "o"
+    assert [tick for tick in figure.axes[0].get_xticks() if 0.5 <= tick <= 1.5] == [1]
     with pytest.raises(InputError, match="history is empty"):
         evaluation.history_figure({})
 

@@ -97,9 +97,9 @@ def calibration_figure(probs, labels, bins: int = 15) -> Figure:
     top.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy (fraction correct)")
     top.set_title(
         f"Expected calibration error {error:.3f} ({int(count.sum()):,} rows, {bins} bins)",
-        fontsize=11,
+        fontsize=10,
     )
-    top.legend(loc="upper left", fontsize=8)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=8)
     bottom.bar(left, count[used] / count.sum(), width, align="edge", edgecolor="white")
     bottom.set(xlabel="confidence (probability of the predicted class)", ylabel="fraction\nof rows")
     return figure
@@ -145,7 +145,7 @@ def _draw_quantity(axes, name: str, logs: Mapping[str, Sequence[float]]) -> None
     axes.set_ylabel(_unit(name), fontsize=8)
     axes.tick_params(labelsize=7)
     axes.set_xlim(0.5, max(map(len, logs.values())) + 0.5)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     low, high = axes.get_ylim()
     if high - low < 1e-3 * abs(high):  # a constant: no axis that magnifies rounding errors
         axes.set_ylim(low - 0.05 * abs(low), high + 0.05 * abs(high))

@@ -1,18 +1,14 @@
-"""What TensorBoard shows beside Keras's scalars: images, calibration and the latent space.
-
-matplotlib is imported when the first image is drawn.
-"""
-
-from __future__ import annotations
+"""What TensorBoard shows beside Keras's scalars: images, calibration and the latent space."""
 
 import logging
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import keras
 import numpy as np
 import tensorflow as tf
+from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from tfssvae import evaluation
@@ -20,9 +16,6 @@ from tfssvae.checks import InputError, check_images, check_labels, check_same_le
 from tfssvae.evaluation.class_names import check_class_names
 from tfssvae.evaluation.images import as_pictures
 from tfssvae.training.projector import write_projector
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 _T = TypeVar("_T")
 _LOG = logging.getLogger("tfssvae")

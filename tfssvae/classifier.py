@@ -152,7 +152,7 @@ class SSVAEClassifier(
         )
         learning_rate = _checked_rate(self.learning_rate)
         rows, targets = validate_data(self, _as_rows(X), y)
-        row_shape = np.shape(X)[1:]
+        row_shape = X.shape[1:] if _are_images(X) else rows.shape[1:]
         example_shape = _example_shape(self.image_shape, row_shape)
         weights = None
         if sample_weight is not None:
@@ -248,9 +248,9 @@ class SSVAEClassifier(
         check_is_fitted(self)
         rows = validate_data(self, _as_rows(X), reset=False)
         shape = self.model_.example_shape
-        if _are_images(X) and _example_shape(None, np.shape(X)[1:]) != shape:
+        if _are_images(X) and _example_shape(None, X.shape[1:]) != shape:
             wanted = ", ".join(map(str, shape))
-            raise InputError(f"X must have shape (n, {wanted}), got {np.shape(X)}")
+            raise InputError(f"X must have shape (n, {wanted}), got {X.shape}")
         return _scale(rows, self.scaler_).reshape(-1, *shape)
 
     def _arguments(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ EPOCHS, SEEDS, HIDDEN = 60, (0, 1, 2), (256, 256)
 
 @pytest.fixture(scope="module")
 def accuracies(name):
-    """Test accuracy with and without the unlabelled images, for three draws of ten labels a class."""
+    """Test accuracy with and without the unlabelled images, for three draws of labels."""
     found = []
     for seed in SEEDS:
         data = tfssvae.data.load("digits", labels_per_class=10, seed=seed)

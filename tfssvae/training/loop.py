@@ -116,9 +116,7 @@ def train(
             if model.stop_training:
                 break
         if validation_data is not None:
-            measured = model.evaluate(
-                validation_data, verbose=0, callbacks=calls, return_dict=True
-            )
+            measured = model.evaluate(validation_data, verbose=0, callbacks=calls, return_dict=True)
             logs = {**logs, **{f"val_{name}": value for name, value in measured.items()}}
         calls.on_epoch_end(epoch, logs)
         if model.stop_training:

@@ -42,6 +42,9 @@ def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
+WINE_EPOCHS = 200
+
+
 def few_labels(y, per_class=3, seed=0):
     """y with all but a few labels a class replaced by -1."""
     hidden = np.full_like(y, -1)
@@ -61,7 +64,7 @@ def wine():
 @pytest.fixture(scope="module")
 def fitted(wine):
     x, _, few = wine
-    return quick().fit(x, few)
+    return quick(epochs=WINE_EPOCHS, learning_rate=1e-2).fit(x, few)
 
 
 def test_unlabelled_rows_are_minus_one_and_not_a_class(fitted, wine):
@@ -115,8 +118,8 @@ def test_another_process_fits_the_same_model(fitted, wine, tmp_path):
     code = (
         "import numpy as np, tfssvae\n"
         f"data = np.load({str(tmp_path / 'wine.npz')!r})\n"
-        "clf = tfssvae.SSVAEClassifier(epochs=40, hidden=(16,), latent_dim=2,"
-        " learning_rate=3e-2, random_state=0)\n"
+        f"clf = tfssvae.SSVAEClassifier(epochs={WINE_EPOCHS}, hidden=(16,), latent_dim=2,"
+        " learning_rate=1e-2, random_state=0)\n"
         "clf.fit(data['x'], data['y'])\n"
         f"np.save({str(tmp_path / 'p.npy')!r}, clf.predict_proba(data['x']))\n"
     )

@@ -157,6 +157,7 @@ def test_recommended_weights_end_on_the_papers_objective(pixels, initial):
     else:
         assert float(weights["*_kl_z"](0)) == initial
         assert float(weights["*_kl_z"](500)) == 1.0
+    assert M2.recommended_weights(100, 1338, pixels, steps=9)["classification"] == 10.0
     assert "classification" not in M2.recommended_weights(0, 100, pixels, steps=1000)
 
 

@@ -108,12 +108,16 @@ class M2(SemiSupervisedVAE):
     def recommended_weights(
         cls, num_labelled: int, num_unlabelled: int, num_pixels: int, steps: int
     ) -> dict[str, Weight]:
-        """Return the paper's alpha, and for large images a falling weight of KL(q(z|x,y) || p(z)).
+        """Return a larger alpha for small data, and for large images a falling weight of the code.
+
+        alpha is the paper's, and at least 10: where labels are a good part of the data the paper's
+        falls to 1 and lets the bound overrule them.
 
         The more pixels, the more a code is worth: with a weight of 1 from the start it explains
         everything, and the class nothing. While the code is costly the class has to explain the
-        image, and unlabelled images teach the classifier. The weight falls from pixels / 100, at
-        most 8, to 1 in the first half of the run; the second half optimises the paper's objective.
+        image, and unlabelled images teach the classifier. The weight of KL(q(z|x,y) || p(z)) falls
+        from pixels / 100, at most 8, to 1 in the first half of the run; the second half optimises
+        the paper's objective.
 
         Args:
             num_labelled: labelled examples of the data set, possibly none.
@@ -121,7 +125,10 @@ class M2(SemiSupervisedVAE):
             num_pixels: values of one example.
             steps: optimizer steps of the whole run.
         """
-        weights = cls.paper_weights(num_labelled, num_unlabelled) if num_labelled else {}
+        weights: dict[str, Weight] = {}
+        if num_labelled:
+            (alpha,) = cls.paper_weights(num_labelled, num_unlabelled).values()
+            weights["classification"] = max(10.0, alpha)
         initial = min(8.0, num_pixels / 100)
         if initial > 1.0:
             weights["*_kl_z"] = linear_ramp(1.0, max(1, steps // 2), initial)

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Mapping, Sequence
 from numbers import Real
-from typing import Any
+from typing import Any, TypeGuard
 
 import keras
 import numpy as np
@@ -277,7 +277,7 @@ class SSVAEClassifier(
 # Arrays --------------------------------------------------------------------------------------
 
 
-def _are_images(X: Any) -> bool:
+def _are_images(X: Any) -> TypeGuard[NDArray[Any]]:
     return getattr(X, "ndim", 2) in (3, 4)
 
 

@@ -30,6 +30,7 @@ setup(
         "scikit-learn>=1.6,<2",
         "matplotlib>=3.8,<4",
         "pillow>=10",
+        "setuptools>=68",  # tensorflow-probability imports distutils, gone from Python 3.12 on
     ],
     extras_require={
         "test": ["pytest>=8,<10", "ruff>=0.9", "mypy>=1.14"],

@@ -18,8 +18,8 @@ def measure(folder: Path, samples: int, images: int) -> str:
     """Return one row of the table; the first, compiling call is not timed."""
     from tfssvae import runs
 
-    model = runs.load_run_model(folder)
-    x = runs.load_run_data(folder, runs.read_config(folder)).x_test[:images]
+    model, data = runs.load_run(folder)
+    x = data.x_test[:images]
     model.log_likelihood(x[:200], num_samples=samples)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()

@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from tfssvae import InputError, SSVAEClassifier
+from tfssvae.layers import GaussianLikelihood
 
 EXPECTED_FAILURES = {
     "check_classifiers_classes": "it uses -1 as a class; here, as in sklearn.semi_supervised, -1 "
@@ -42,7 +43,7 @@ def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
-WINE_EPOCHS = 200
+WINE = {"epochs": 200, "learning_rate": 1e-2, "hidden": (64,)}
 
 
 def few_labels(y, per_class=3, seed=0):
@@ -64,7 +65,7 @@ def wine():
 @pytest.fixture(scope="module")
 def fitted(wine):
     x, _, few = wine
-    return quick(epochs=WINE_EPOCHS, learning_rate=1e-2).fit(x, few)
+    return quick(**WINE, method_args={"likelihood": GaussianLikelihood(0.05)}).fit(x, few)
 
 
 def test_unlabelled_rows_are_minus_one_and_not_a_class(fitted, wine):
@@ -118,8 +119,8 @@ def test_another_process_fits_the_same_model(fitted, wine, tmp_path):
     code = (
         "import numpy as np, tfssvae\n"
         f"data = np.load({str(tmp_path / 'wine.npz')!r})\n"
-        f"clf = tfssvae.SSVAEClassifier(epochs={WINE_EPOCHS}, hidden=(16,), latent_dim=2,"
-        " learning_rate=1e-2, random_state=0)\n"
+        f"clf = tfssvae.SSVAEClassifier(latent_dim=2, random_state=0, **{WINE},"
+        " method_args={'likelihood': tfssvae.layers.GaussianLikelihood(0.05)})\n"
         "clf.fit(data['x'], data['y'])\n"
         f"np.save({str(tmp_path / 'p.npy')!r}, clf.predict_proba(data['x']))\n"
     )

@@ -92,7 +92,9 @@ class SSVAEClassifier(
         >>> from sklearn.datasets import load_iris
         >>> X, y = load_iris(return_X_y=True)
         >>> y_few = np.where(np.arange(len(y)) % 10 == 0, y, -1)
-        >>> clf = SSVAEClassifier(epochs=100, latent_dim=2, hidden=(32,), random_state=0)
+        >>> clf = SSVAEClassifier(
+        ...     epochs=100, latent_dim=2, hidden=(32,), learning_rate=1e-2, random_state=0
+        ... )
         >>> clf.fit(X, y_few).score(X, y) > 0.8
         True
         >>> clf.transform(X).shape
@@ -152,7 +154,7 @@ class SSVAEClassifier(
         learning_rate = _checked_rate(self.learning_rate)
         arguments = self._arguments()
         rows, targets = validate_data(self, _as_rows(X), y)
-        row_shape = np.shape(X)[1:]
+        row_shape = X.shape[1:] if _are_images(X) else rows.shape[1:]
         example_shape = _example_shape(self.image_shape, row_shape)
         label_weights = None
         if sample_weight is not None:
@@ -165,12 +167,13 @@ class SSVAEClassifier(
             num_classes=len(classes),
             seed=_draw_seed(self.random_state),
         )
-        model = _build_model(self.method, data, self.weights, arguments, learning_rate)
         order = training_order(
             data,
             min(labelled_batch, len(data.labelled_indices)),
             min(unlabelled_batch, len(data.unlabelled_indices)),
         )
+        steps = epochs * order.steps_per_epoch
+        model = _build_model(self.method, data, self.weights, arguments, learning_rate, steps)
         self.history_ = _train(model, data, order, epochs, label_weights, self.verbose)
         self.model_, self.scaler_, self.classes_ = model, scaler, classes
         self._row_shape = row_shape
@@ -233,7 +236,7 @@ class SSVAEClassifier(
         known = np.isin(labels, self.classes_)
         if not known.all():
             raise InputError(
-                f"y has the unknown label {labels[~known][0]}: the classes are "
+                f"y has the unknown label {labels[~known][0]}: use labels out of "
                 + ", ".join(map(str, self.classes_))
             )
         generated = self.model_.generate(
@@ -451,7 +454,7 @@ def _weighted_batches(data: Data, order: Order, weights: NDArray[np.float32]) ->
 def _positive(value: Any, name: str) -> int:
     """Return a whole number that is 1 or more as an int."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-        raise InputError(f"{name} must be a whole number, 1 or more, got {value!r}")
+        raise InputError(f"{name} must be a whole number and at least 1, got {value!r}")
     return int(value)
 
 

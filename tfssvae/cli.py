@@ -241,8 +241,7 @@ def _train(options) -> None:
 def _evaluate(options) -> None:
     from tfssvae import runs
 
-    model = runs.load_run_model(options.run_folder)
-    data = runs.load_run_data(options.run_folder, runs.read_config(options.run_folder))
+    model, data = runs.load_run(options.run_folder)
     for name, value in runs.measure(model, data).items():
         print(_figure_line(name, value))
     if options.samples:
@@ -253,8 +252,7 @@ def _evaluate(options) -> None:
 def _sample(options) -> None:
     from tfssvae import runs
 
-    model = runs.load_run_model(options.run_folder)
-    data = runs.load_run_data(options.run_folder, runs.read_config(options.run_folder))
+    model, data = runs.load_run(options.run_folder)
     runs.save_samples(model, options.out, data.class_names, options.per_class, options.seed)
     print(f"wrote {options.out}")
 
@@ -262,8 +260,7 @@ def _sample(options) -> None:
 def _export(options) -> None:
     from tfssvae import runs, serving
 
-    model = runs.load_run_model(options.run_folder)
-    data = runs.load_run_data(options.run_folder, runs.read_config(options.run_folder))
+    model, data = runs.load_run(options.run_folder)
     print(f"wrote {serving.export(model, options.directory, class_names=data.class_names)}")
 
 

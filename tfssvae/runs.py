@@ -107,8 +107,8 @@ def load_run_data(folder: Path, config: dict[str, Any]) -> Data:
     return load(**arguments, split=load_split(folder / "split.json"))
 
 
-def load_run_model(folder: Path) -> SemiSupervisedVAE:
-    """Load the trained model of a run.
+def load_run(folder: Path) -> tuple[SemiSupervisedVAE, Data]:
+    """Load the trained model of a run, and its data with the labels that it saw.
 
     Raises:
         InputError: the run has no model yet.
@@ -120,7 +120,7 @@ def load_run_model(folder: Path) -> SemiSupervisedVAE:
             f"{folder} has no model yet: finish it with tfssvae train --resume {folder}"
         )
     register()
-    return keras.saving.load_model(path)
+    return keras.saving.load_model(path), load_run_data(folder, read_config(folder))
 
 
 def measure(model: SemiSupervisedVAE, data: Data, part: str = "test") -> dict[str, Any]:

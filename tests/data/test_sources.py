@@ -153,7 +153,12 @@ def test_missing_data_without_a_network(name, host, tmp_path, environment):
 
 
 def test_network_that_never_answers_costs_seconds(monkeypatch, tmp_path):
-    monkeypatch.setattr(socket, "create_connection", lambda *_, **__: time.sleep(30))
+
+    def never_answers(*_, **__):
+        time.sleep(30)
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, "create_connection", never_answers)
     started = time.monotonic()
     with pytest.raises(InputError, match="cannot be reached"):
         load_source("mnist", tmp_path)

@@ -28,6 +28,7 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c "import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))" \
 	  || { echo "Python 3.10 to 3.13 is needed: make demo PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade pip  # old resolvers search for minutes
 
 $(VENV)/.installed: setup.py $(VENV)/bin/python
 	@echo "installing tfssvae and what it needs (TensorFlow is large: some minutes the first time)"

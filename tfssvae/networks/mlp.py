@@ -52,6 +52,8 @@ def mlp(
     if outputs is not None:
         last = _dense(outputs, None, _layer_seed(seed, len(hidden)), dtype="float32")
         layers.append(last)
+    if not hidden and outputs is None:
+        layers.append(keras.layers.Identity(dtype=dtype))  # older Keras wants at least one layer
     return keras.Sequential(layers, name=name)
 
 

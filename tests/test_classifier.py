@@ -4,16 +4,20 @@ import pickle
 import subprocess
 import sys
 
+import joblib
+import keras
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.datasets import load_digits, load_wine
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import check_classifiers_classes, parametrize_with_checks
 
-from tfssvae import InputError, SSVAEClassifier
+from tfssvae import InputError, SSVAEClassifier, classifier, networks
 from tfssvae.layers import GaussianLikelihood
 
 EXPECTED_FAILURES = {
@@ -182,16 +186,237 @@ def test_data_without_labels_or_with_one_class_is_refused(wine):
         quick(epochs=1).fit(x, y).sample([7])
 
 
-@pytest.mark.slow
-def test_it_beats_logistic_regression_on_few_labels():
+def test_class_labels_of_every_kind_that_leaves_minus_one_free():
+    # The check that is expected to fail above, under a name that it does not ask about -1.
+    check_classifiers_classes("LabelSpreading", quick())
+
+
+def test_text_that_looks_like_the_mark_of_unlabelled_rows_is_refused(wine):
+    x, y, few = wine
+    names = np.array(["barolo", "grignolino", "barbera"])
+    with pytest.raises(InputError, match="dtype object"):
+        quick().fit(x, np.where(few >= 0, names[few], "-1"))
+    assert list(quick(epochs=1).fit(x, names[y]).classes_) == sorted(names)
+
+
+def test_labels_that_cannot_be_sorted_are_refused(wine):
+    mixed = wine[1].astype(object)
+    mixed[mixed == 0] = "barolo"
+    with pytest.raises(InputError, match="either text or numbers"):
+        quick().fit(wine[0], mixed)
+
+
+def test_features_are_clipped_to_the_limits_seen_in_fit(fitted, wine):
+    x = wine[0]
+    outside = np.stack([x.min(0) - 7, x.max(0) + 7])
+    limits = np.stack([x.min(0), x.max(0)])
+    np.testing.assert_array_equal(fitted.predict_proba(outside), fitted.predict_proba(limits))
+    np.testing.assert_allclose(fitted.scaler_.transform(limits), [[0] * 13, [1] * 13], atol=1e-12)
+
+
+@pytest.fixture(scope="module")
+def digits():
     x, y = load_digits(return_X_y=True)
+    return x, y, few_labels(y, per_class=10)
+
+
+def test_bytes_are_pixels_whatever_values_occur(digits):
+    x, _, few = digits
+    estimator = quick(epochs=3).fit(x.astype("uint8"), few)  # 0 to 16, out of 255
+    np.testing.assert_array_equal(estimator.scaler_.data_max_, 255)
+    # The same numbers mean the same, whatever their dtype.
+    np.testing.assert_allclose(
+        estimator.predict_proba(x[:50]), estimator.predict_proba(x[:50].astype("uint8")), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        estimator.predict_proba(x[:50].astype("uint8")),
+        estimator.model_.predict((x[:50] / 255).reshape(-1, 64).astype("float32"), verbose=0),
+        rtol=1e-5,
+    )
+
+
+def test_features_in_the_unit_interval_are_left_alone(digits):
+    x = digits[0] / 20
+    estimator = quick(epochs=3).fit(x, digits[2])
+    np.testing.assert_allclose(
+        estimator.predict_proba(x[:50]),
+        estimator.model_.predict(x[:50].astype("float32"), verbose=0),
+        rtol=1e-5,
+    )
+
+
+def test_other_images_than_in_fit_are_refused(digits):
+    images = digits[0].reshape(-1, 4, 16)
+    estimator = quick(epochs=1).fit(images, digits[2])
+    np.testing.assert_array_equal(estimator.predict(images[:9]), estimator.predict(digits[0][:9]))
+    with pytest.raises(InputError, match="4, 16, 1"):
+        estimator.predict(digits[0].reshape(-1, 8, 8))
+
+
+def test_rows_in_many_blocks_are_predicted_as_in_few(digits):
+    x, _, few = digits
+    estimator = quick(epochs=3).fit(x, few)
+    parts = [estimator.predict_proba(part) for part in np.array_split(x, 7)]
+    np.testing.assert_allclose(estimator.predict_proba(x), np.concatenate(parts), rtol=1e-5)
+
+
+def test_equal_weights_of_1_change_nothing(wine, fitted):
+    x, _, few = wine
+    weighted = clone(fitted).fit(x, few, sample_weight=np.ones(len(x)))
+    np.testing.assert_allclose(weighted.history_["loss"], fitted.history_["loss"], rtol=1e-5)
+    np.testing.assert_allclose(weighted.predict_proba(x), fitted.predict_proba(x), atol=1e-4)
+
+
+def test_weights_multiply_the_labelled_terms_only(wine):
+    x, _, few = wine
+
+    def first_step(weight):
+        one_step = quick(epochs=1, unlabelled_batch=len(x))
+        history = one_step.fit(x, few, sample_weight=np.full(len(x), weight)).history_
+        return {name: values[0] for name, values in history.items() if "monitor" not in name}
+
+    single, threefold = first_step(1.0), first_step(3.0)
+    for name in single.keys() - {"loss"}:
+        factor = 3.0 if name.startswith("labelled_") or name == "classification" else 1.0
+        np.testing.assert_allclose(threefold[name], factor * single[name], rtol=1e-5)
+
+
+def test_a_weight_belongs_to_its_row(wine):
+    x, _, few = wine
+    rows = np.flatnonzero(few >= 0)[::3]
+    wrong = few.copy()
+    wrong[rows] = (few[rows] + 1) % 3
+    weights = np.ones(len(x))
+    weights[rows] = 1e-4
+    distrusted = quick().fit(x, wrong, sample_weight=weights)
+    np.testing.assert_array_equal(distrusted.predict(x[rows]), few[rows])
+
+
+def test_a_weight_of_zero_removes_a_labelled_row_and_no_other(wine):
+    x, _, few = wine
+    rows = np.flatnonzero(few >= 0)
+    kept = np.ones(len(x), bool)
+    kept[rows[::3]] = False
+    weights = np.where(few >= 0, kept, 0.0)  # 0 for all unlabelled rows: that is ignored
+    removed = quick(epochs=5).fit(x[kept], few[kept], sample_weight=np.ones(kept.sum()))
+    weighted = quick(epochs=5).fit(x, few, sample_weight=weights)
+    np.testing.assert_array_equal(weighted.predict_proba(x), removed.predict_proba(x))
+
+
+@pytest.mark.parametrize(("weight", "message"), [(0.0, "zero"), (-1.0, "negative")])
+def test_bad_weights_are_refused(wine, weight, message):
+    with pytest.raises(ValueError, match=message):
+        quick().fit(wine[0], wine[2], sample_weight=np.full(len(wine[0]), weight))
+
+
+def test_networks_of_the_user_are_copied_not_trained(wine):
+    x, _, few = wine
+    network = networks.mlp((13,), (8,), 3, seed=5)
+    before = [weight.copy() for weight in network.get_weights()]
+    estimator = quick(epochs=20, method_args={"classifier": network})
+    first = estimator.fit(x, few).predict_proba(x)
+    trained = estimator.model_.classifier.get_weights()
+    np.testing.assert_array_equal(estimator.fit(x, few).predict_proba(x), first)
+    for weight, start, end in zip(network.get_weights(), before, trained, strict=True):
+        np.testing.assert_array_equal(weight, start)
+        assert not np.array_equal(end, start)
+
+
+def test_random_state_decides_the_fit(wine):
+    x, _, few = wine
+    one, two = (quick(epochs=3, random_state=seed).fit(x, few) for seed in (1, 2))
+    assert not np.array_equal(one.predict_proba(x), two.predict_proba(x))
+
+
+def test_a_dumped_estimator_predicts_the_same_in_another_process(fitted, wine, tmp_path):
+    joblib.dump((fitted, wine[0]), tmp_path / "fitted.joblib")
+    code = (
+        "import sys, joblib, numpy as np\n"
+        "estimator, x = joblib.load(sys.argv[1])\n"
+        "np.savez(sys.argv[2], probabilities=estimator.predict_proba(x),"
+        " codes=estimator.transform(x), sample=estimator.sample([1], random_state=3))\n"
+    )
+    files = [str(tmp_path / name) for name in ("fitted.joblib", "there.npz")]
+    subprocess.run([sys.executable, "-c", code, *files], check=True, capture_output=True)
+    there = np.load(files[1])
+    np.testing.assert_allclose(there["probabilities"], fitted.predict_proba(wine[0]), rtol=1e-5)
+    np.testing.assert_allclose(there["codes"], fitted.transform(wine[0]), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(there["sample"], fitted.sample([1], random_state=3), rtol=1e-5)
+
+
+def test_a_failed_fit_leaves_an_unfitted_estimator(wine):
+    estimator = quick(weights={"klz": 1.0})
+    with pytest.raises(InputError):
+        estimator.fit(wine[0], wine[2])
+    with pytest.raises(NotFittedError):
+        estimator.predict(wine[0])
+
+
+def test_codes_become_named_columns(fitted):
+    names = fitted.get_feature_names_out()
+    assert list(names) == ["ssvaeclassifier0", "ssvaeclassifier1"]
+
+
+def test_names_of_columns_are_kept_and_checked(wine):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(wine[0]).rename(columns=lambda i: f"f{i}")
+    estimator = quick(epochs=1).fit(frame, pandas.Series(wine[2]))
+    assert list(estimator.feature_names_in_) == list(frame.columns)
+    with pytest.raises(ValueError, match="feature names"):
+        estimator.predict(frame[frame.columns[::-1]])
+
+
+@pytest.mark.parametrize(("epochs", "compiled"), [(1999, False), (2000, "auto")])
+def test_xla_is_used_where_the_run_is_long_enough_to_pay(wine, monkeypatch, epochs, compiled):
+    seen = {}
+
+    def record(model, data, **arguments):
+        seen.update(arguments)
+        return keras.callbacks.History()
+
+    monkeypatch.setattr(classifier, "train", record)
+    quick(epochs=epochs, unlabelled_batch=len(wine[0])).fit(wine[0], wine[2])
+    assert seen["jit_compile"] == compiled
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"epochs": 1.5}, "got 1.5"),
+        ({"latent_dim": 0}, "latent_dim"),
+        ({"hidden": ()}, "hidden"),
+        ({"hidden": 5}, "hidden"),
+        ({"hidden": (8, -1)}, "hidden"),
+        ({"unlabelled_batch": 0}, "unlabelled_batch"),
+        ({"image_shape": 13}, "image_shape"),
+        ({"image_shape": (1, 1, 1, 13)}, "image_shape"),
+        ({"method_args": 5}, "method_args"),
+    ],
+)
+def test_arguments_of_a_wrong_kind_are_refused(wine, arguments, message):
+    with pytest.raises(InputError, match=message):
+        quick(**arguments).fit(wine[0], wine[2])
+
+
+def test_it_beats_logistic_regression_on_ten_labels_per_class(digits):
+    x, y, _ = digits
     gains = []
     for seed in range(3):
         few = few_labels(y, per_class=10, seed=seed)
         known = few >= 0
-        alone = (
-            LogisticRegression(max_iter=1000).fit(x[known], y[known]).score(x[~known], y[~known])
-        )
-        clf = SSVAEClassifier(epochs=60, random_state=seed).fit(x, few)
-        gains.append(clf.score(x[~known], y[~known]) - alone)
-    assert np.mean(gains) > 0.01, gains
+        alone = LogisticRegression(max_iter=5000).fit(x[known] / 16, y[known])
+        estimator = SSVAEClassifier(
+            epochs=60, hidden=(128, 128), latent_dim=10, learning_rate=3e-3, random_state=seed
+        ).fit(x, few)
+        hidden = x[~known], y[~known]
+        gains.append(estimator.score(*hidden) - alone.score(hidden[0] / 16, hidden[1]))
+    assert min(gains) > 0, gains
+    assert np.mean(gains) > 0.02, gains
+
+
+def test_samples_are_of_the_class_asked_for(fitted):
+    labels = np.repeat([2, 0, 1], 20)
+    samples = fitted.sample(labels, random_state=0)
+    assert np.mean(fitted.predict(samples) == labels) > 0.8
+    np.testing.assert_array_equal(fitted.sample(labels, random_state=0), samples)
+    assert not np.array_equal(fitted.sample(labels, random_state=1), samples)

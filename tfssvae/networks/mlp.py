@@ -53,7 +53,8 @@ def mlp(
         last = _dense(outputs, None, _layer_seed(seed, len(hidden)), dtype="float32")
         layers.append(last)
     if not hidden and outputs is None:
-        layers.append(keras.layers.Identity(dtype=dtype))  # older Keras wants at least one layer
+        # Older Keras wants at least one layer; the config of Identity with a dtype is not saved.
+        layers.append(keras.layers.Activation("linear", dtype=dtype))
     return keras.Sequential(layers, name=name)
 
 

@@ -30,6 +30,7 @@ setup(
         "scikit-learn>=1.6,<2",
         "matplotlib>=3.8,<4",
         "pillow>=10",
+        "psutil>=5.9",
         "setuptools>=68",  # tensorflow-probability imports distutils, gone from Python 3.12 on
     ],
     extras_require={

@@ -80,7 +80,6 @@ def test_layers_of_one_network_do_not_share_initial_weights():
     np.testing.assert_array_equal(kernels[0], again.weights[0])
 
 
-@pytest.mark.parametrize("shape", [(28, 28, 1), (8, 8, 1), (32, 32, 3), (9, 7, 2)])
 def test_a_network_without_layers_is_the_identity_and_is_saved(tmp_path):
     network = networks.mlp((3,), hidden=(), outputs=None, dtype="mixed_bfloat16")
     network.save(tmp_path / "identity.keras")
@@ -88,6 +87,7 @@ def test_a_network_without_layers_is_the_identity_and_is_saved(tmp_path):
     np.testing.assert_array_equal(keras.models.load_model(tmp_path / "identity.keras")(x), x)
 
 
+@pytest.mark.parametrize("shape", [(28, 28, 1), (8, 8, 1), (32, 32, 3), (9, 7, 2)])
 def test_convolutional_decoder_has_the_shape_of_the_image(shape):
     assert networks.conv_transpose(5, shape, filters=(8, 4)).output_shape == (None, *shape)
     assert networks.conv(shape, filters=(4, 8), hidden=6, outputs=3).output_shape == (None, 3)

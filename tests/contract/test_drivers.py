@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import psutil
 import pytest
 import tensorflow as tf
 
@@ -35,9 +36,12 @@ def test_fit_equals_the_compiled_loop(name, data, trained):
         np.testing.assert_allclose(values, trained[1].history[key], rtol=1e-6, err_msg=key)
 
 
-def test_streaming_equals_resident_data(name, data, trained):
+def test_data_that_does_not_fit_is_streamed_with_a_word(name, data, trained, monkeypatch, caplog):
+    available = psutil.virtual_memory()._replace(available=data.x_train.nbytes)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: available)
     model = make_model(name, data)
-    run_loop(model, data, resident=False)
+    run_loop(model, data)
+    assert "do not fit" in caplog.text
     np.testing.assert_array_equal(flat_weights(model), flat_weights(trained[0]))
 
 

@@ -1,11 +1,11 @@
 """The compiled loop: data resident on the device, many steps per call, the model's own step."""
 
 import logging
-import os
 from collections.abc import Sequence
 
 import keras
 import numpy as np
+import psutil
 import tensorflow as tf
 
 from tfssvae.checks import InputError
@@ -164,20 +164,12 @@ def _streaming_call(model, data: Data, order: Order, compiled: bool):
 def _resident_images(data: Data) -> tf.Tensor | None:
     """Return the training images as a tensor on the device, or None where they do not fit."""
     on_gpu = bool(tf.config.list_logical_devices("GPU"))
-    if not on_gpu and data.x_train.nbytes > _free_memory() // 2:
+    if not on_gpu and data.x_train.nbytes > psutil.virtual_memory().available // 2:
         return None
     try:
         return tf.identity(tf.constant(data.x_train))
     except tf.errors.ResourceExhaustedError:
         return None
-
-
-def _free_memory() -> int:
-    """Return the free main memory in bytes; where the system does not say, as much as any."""
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return 2**63
 
 
 def _use_xla(model) -> bool:

@@ -16,7 +16,8 @@ from tfssvae.trackers import NamedMeans
 from tfssvae.weights import Weight, is_one, resolve_weights, weight_at
 
 _ROWS_AT_A_TIME = 5000  # (example, sample) pairs in one block of the likelihood
-_EVALUATION_STEP = -1  # every evaluation draws the same noise, so that epochs compare
+FIXED_STEP = -1
+"""The step whose noise every evaluation draws, so that epochs and batches compare."""
 
 
 class Terms(NamedTuple):
@@ -54,8 +55,7 @@ class SemiSupervisedVAE(keras.Model):
         class_prior: p(y): None for uniform, K probabilities, or "labels" to estimate it from the
             labels seen in training (add-one smoothing).
         weights: term -> number or schedule; names may be patterns such as "*_kl_z".
-        regularizers: objects with `terms(model, batch, terms, training)` that return further
-            named terms.
+        regularizers: further named terms (see `tfssvae.regularizers`).
         seed: of the noise and of the initial weights of the default networks.
     """
 
@@ -143,7 +143,7 @@ class SemiSupervisedVAE(keras.Model):
         blank = np.zeros((2, *self.example_shape), "float32")
         data = ({"labelled": blank[:1], "unlabelled": blank}, np.zeros(1, "int32"))
         try:
-            found = self._objective(self._batch(data, _EVALUATION_STEP), training=False)
+            found = self._objective(self._batch(data, FIXED_STEP), training=False)
         except checks.InputError:
             raise
         except (ValueError, tf.errors.InvalidArgumentError) as error:
@@ -151,9 +151,8 @@ class SemiSupervisedVAE(keras.Model):
                 f"the networks of {type(self).__name__} do not fit together for images of shape "
                 f"{self.example_shape}, {self.num_classes} classes: {error}"
             ) from error
-        self.term_weights = resolve_weights(
-            list(found.values), self.default_weights(), self.weight_settings
-        )
+        defaults = [part.default_weights() for part in (self, *self.regularizers)]
+        self.term_weights = resolve_weights(list(found.values), *defaults, self.weight_settings)
         raw = [name for name, weight in self.term_weights.items() if not is_one(weight)]
         self._monitored = [*found.monitors, *raw]
         self._means = NamedMeans(
@@ -196,7 +195,7 @@ class SemiSupervisedVAE(keras.Model):
 
     def test_step(self, data):
         """Evaluate the objective on a batch without changing weights; return the logs."""
-        batch = self._batch(data, _EVALUATION_STEP)
+        batch = self._batch(data, FIXED_STEP)
         terms = self._objective(batch, training=False)
         contributions, raw = self._contributions(terms, batch)
         loss = tf.add_n(list(contributions.values()))

@@ -2,6 +2,7 @@
 
 from tfssvae.layers.gaussian import GaussianHead, StandardNormalPrior, gaussian, reparameterize
 from tfssvae.layers.images import scale_images
+from tfssvae.layers.ladder import precision_weighted_merge
 from tfssvae.layers.likelihood import BernoulliLikelihood, GaussianLikelihood, get_likelihood
 from tfssvae.layers.merged_dense import MergedDense
 from tfssvae.layers.pairs import Pairs, repeat_rows
@@ -15,6 +16,7 @@ __all__ = [
     "StandardNormalPrior",
     "gaussian",
     "get_likelihood",
+    "precision_weighted_merge",
     "reparameterize",
     "repeat_rows",
     "scale_images",

@@ -18,12 +18,16 @@ class MergedDense(keras.layers.Layer):
         units: the number of outputs.
         activation: a Keras activation.
         seed: of the initial weights; None draws from Keras's global seed.
+        use_bias: whether c is there.
     """
 
-    def __init__(self, units: int, activation=None, seed: int | None = None, **kwargs):
+    def __init__(
+        self, units: int, activation=None, seed: int | None = None, use_bias: bool = True, **kwargs
+    ):
         super().__init__(**kwargs)
         self.units = int(units)
         self.seed = seed
+        self.use_bias = bool(use_bias)
         self.activation = keras.activations.get(activation)
         self.kernels: list = []
         self.bias = None
@@ -40,7 +44,8 @@ class MergedDense(keras.layers.Layer):
                 name=f"kernel_{index}",
             )
             self.kernels.append(kernel)
-        self.bias = self.add_weight(shape=(self.units,), initializer="zeros", name="bias")
+        if self.use_bias:
+            self.bias = self.add_weight(shape=(self.units,), initializer="zeros", name="bias")
         self.built = True
 
     def call(self, inputs, expand=None):
@@ -54,13 +59,15 @@ class MergedDense(keras.layers.Layer):
         Returns:
             (rows, units).
         """
-        total = self.bias
+        products = []
         for index, (value, kernel) in enumerate(zip(inputs, self.kernels, strict=True)):
             product = tf.matmul(value, kernel)
             if expand is not None and expand[index] is not None:
                 product = expand[index](product)
-            total = total + product
-        return self.activation(total)
+            products.append(product)
+        if self.bias is not None:
+            products.append(self.bias)
+        return self.activation(sum(products))
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0][0], self.units)
@@ -71,4 +78,5 @@ class MergedDense(keras.layers.Layer):
             "units": self.units,
             "activation": keras.activations.serialize(self.activation),
             "seed": self.seed,
+            "use_bias": self.use_bias,
         }

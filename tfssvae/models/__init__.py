@@ -4,7 +4,13 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 
 _CLASSES = {
+    # "vae": "tfssvae.models.vae:VAE",
+    # "m1": "tfssvae.models.m1:M1",
     "m2": "tfssvae.models.m2:M2",
+    # "m1m2": "tfssvae.models.m1m2:M1M2",
+    "adgm": "tfssvae.models.adgm:ADGM",
+    "sdgm": "tfssvae.models.adgm:SDGM",
+    "lvae": "tfssvae.models.lvae:LVAE",
 }
 
 
@@ -32,7 +38,7 @@ def register() -> None:
     """Import whatever a saved model may hold, so that `keras.saving.load_model` finds it."""
     for path in _CLASSES.values():
         import_module(path.partition(":")[0])
-    for module in ("tfssvae.models.supervised", "tfssvae.schedules"):
+    for module in ("tfssvae.models.supervised", "tfssvae.schedules", "tfssvae.regularizers"):
         import_module(module)
 
 

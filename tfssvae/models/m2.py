@@ -16,6 +16,14 @@ from tensorflow_probability import distributions as tfd
 from tfssvae import layers, losses, networks
 from tfssvae.batch import Batch
 from tfssvae.core import SemiSupervisedVAE, Terms
+from tfssvae.models.exact import (
+    class_monitors,
+    classification_weight,
+    every_class,
+    exact_terms,
+    part_names,
+    sample_classes,
+)
 from tfssvae.noise import Noise
 from tfssvae.schedules import linear_ramp
 from tfssvae.weights import Weight
@@ -45,15 +53,12 @@ class M2(SemiSupervisedVAE):
         Kingma et al., "Semi-supervised learning with deep generative models", NeurIPS 2014.
     """
 
-    TERMS: ClassVar[dict[str, str]] = {
-        "labelled_reconstruction": "-E log p(x|y,z), eq. 1",
-        "labelled_kl_z": "KL(q(z|x,y) || p(z)), eq. 1",
-        "labelled_prior_y": "-log p(y), eq. 1",
-        "unlabelled_reconstruction": "-E log p(x|y,z) over q(y|x), eq. 2",
-        "unlabelled_kl_z": "E KL(q(z|x,y) || p(z)) over q(y|x), eq. 2",
-        "unlabelled_kl_y": "KL(q(y|x) || p(y)), eq. 2",
-        "classification": "-log q(y|x) of the labelled images, eq. 4",
-    }
+    TERMS: ClassVar[dict[str, str]] = part_names(
+        {
+            "reconstruction": "-E log p(x|y,z), eqs. 1 and 2",
+            "kl_z": "E KL(q(z|x,y) || p(z)), eqs. 1 and 2",
+        }
+    )
 
     def __init__(
         self,
@@ -93,16 +98,8 @@ class M2(SemiSupervisedVAE):
 
     @classmethod
     def paper_weights(cls, num_labelled: int, num_unlabelled: int) -> dict[str, Weight]:
-        """Return alpha = 0.1 N / N_labelled, relative to the mean labelled bound.
-
-        The papers write alpha = 0.1 N for a sum over labelled examples; this reading is that of
-        published code (60 for 100 labels of MNIST).
-
-        Args:
-            num_labelled: labelled examples of the data set.
-            num_unlabelled: unlabelled examples of the data set.
-        """
-        return {"classification": 0.1 * (num_labelled + num_unlabelled) / num_labelled}
+        """Return alpha of eq. 4, 0.1 N / N_labelled."""
+        return classification_weight(num_labelled, num_unlabelled)
 
     @classmethod
     def recommended_weights(
@@ -158,38 +155,17 @@ class M2(SemiSupervisedVAE):
         """Return the terms of -J, eq. 4: the bounds of eqs. 1 and 2 and the classification term."""
         pairs = layers.Pairs(batch.labels, batch.num_unlabelled, self.num_classes)
         logits = self.predict_logits(batch.images, training)
-        logits_l, logits_u = pairs.split_examples(logits)
-        log_p_y = self.log_class_prior()
-
         q_z = self.posterior_z(batch.images, pairs.y, pairs.expand, training)
         # One draw of noise per image, shared by its classes: the classes are compared fairly.
         z = layers.reparameterize(q_z, pairs.expand(batch.normal(self.latent_dim)))
         outputs = self.decode(z, pairs.y, training)
         log_p_x = self.likelihood.log_prob(pairs.expand(batch.images), outputs)
         kl_z = tfd.kl_divergence(q_z, self.prior.distribution())
-        reconstruction_l, reconstruction_u = pairs.split(-log_p_x)
-        kl_z_l, kl_z_u = pairs.split(kl_z)
-
+        parts = {"reconstruction": -log_p_x, "kl_z": kl_z}
         return Terms(
-            values={
-                # eq. 1: L(x, y)
-                "labelled_reconstruction": reconstruction_l,
-                "labelled_kl_z": kl_z_l,
-                "labelled_prior_y": -losses.categorical_log_prob(
-                    batch.labels, tf.broadcast_to(log_p_y, tf.shape(logits_l))
-                ),
-                # eq. 2: U(x), exact over y
-                "unlabelled_reconstruction": losses.marginalize(reconstruction_u, logits_u),
-                "unlabelled_kl_z": losses.marginalize(kl_z_u, logits_u),
-                "unlabelled_kl_y": losses.kl_categorical(logits_u, log_p_y),
-                # eq. 4: alpha is the weight of this term
-                "classification": -losses.categorical_log_prob(batch.labels, logits_l),
-            },
+            values=exact_terms(batch, pairs, logits, self.log_class_prior(), parts),
             logits=logits,
-            monitors={
-                "entropy": losses.entropy(logits_u),
-                "mutual_information": losses.mutual_information(logits_u)[None],
-            },
+            monitors=class_monitors(pairs.split_examples(logits)[1]),
             latents={"z": q_z},
         )
 
@@ -209,7 +185,7 @@ class M2(SemiSupervisedVAE):
 
     def _means_per_class(self, x):
         """Return the means of q(z|x, y) (batch, K, d), the logits of q(y|x) and every pair's y."""
-        pairs = layers.Pairs(tf.zeros((0,), tf.int32), tf.shape(x)[0], self.num_classes)
+        pairs = every_class(x, self.num_classes)
         mean = self.posterior_z(x, pairs.y, pairs.expand).mean()
         return pairs.split(mean)[1], self.predict_logits(x), pairs.y
 
@@ -225,8 +201,7 @@ class M2(SemiSupervisedVAE):
         """Return log p(x, y, z) - log q(y, z|x) of samples of (y, z): (batch, num_samples)."""
         rows = tf.shape(x)[0]
         logits = self.predict_logits(x)
-        scores = logits[:, None] + noise.gumbel((rows, num_samples, self.num_classes))
-        labels = tf.reshape(tf.argmax(scores, axis=-1, output_type=tf.int32), [-1])
+        labels = sample_classes(logits, num_samples, noise)
         y = tf.one_hot(labels, self.num_classes)
 
         def expand(values):

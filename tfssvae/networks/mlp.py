@@ -13,6 +13,13 @@ def _dense(units: int, activation, seed: int | None, **kwargs) -> keras.layers.D
     return keras.layers.Dense(units, activation, kernel_initializer=initializer, **kwargs)
 
 
+def _normalised(activation, dtype) -> list[keras.layers.Layer]:
+    return [
+        keras.layers.BatchNormalization(synchronized=True, dtype=dtype),
+        keras.layers.Activation(activation, dtype=dtype),
+    ]
+
+
 def _layer_seed(seed: int | None, index: int) -> int | None:
     """Return a seed of its own for each layer, so that equal shapes get unequal weights."""
     return None if seed is None else seed + 7919 * index
@@ -26,6 +33,7 @@ def mlp(
     seed: int | None = None,
     dtype=None,
     name: str | None = None,
+    batch_norm: bool = False,
 ) -> keras.Model:
     """Build a fully connected network.
 
@@ -37,6 +45,8 @@ def mlp(
         seed: of the initial weights; None draws from Keras's global seed.
         dtype: a Keras dtype policy for the hidden layers; None is the global one.
         name: of the model.
+        batch_norm: whether each hidden layer normalises its products before the activation, with
+            the statistics of all replicas.
 
     Returns:
         A keras.Model from (batch, *input_shape) to (batch, outputs).
@@ -48,7 +58,12 @@ def mlp(
     if len(input_shape) > 1:
         layers.append(keras.layers.Flatten(dtype=dtype))
     for index, units in enumerate(hidden):
-        layers.append(_dense(units, activation, _layer_seed(seed, index), dtype=dtype))
+        layer_seed = _layer_seed(seed, index)
+        if batch_norm:
+            layers.append(_dense(units, None, layer_seed, dtype=dtype, use_bias=False))
+            layers += _normalised(activation, dtype)
+        else:
+            layers.append(_dense(units, activation, layer_seed, dtype=dtype))
     if outputs is not None:
         last = _dense(outputs, None, _layer_seed(seed, len(hidden)), dtype="float32")
         layers.append(last)
@@ -66,6 +81,7 @@ def conditional_mlp(
     seed: int | None = None,
     dtype=None,
     name: str | None = None,
+    batch_norm: bool = False,
 ) -> ConditionalNetwork:
     """Build a fully connected network of several inputs, such as (image, class) or (z, class).
 
@@ -79,6 +95,8 @@ def conditional_mlp(
         seed: of the initial weights; None draws from Keras's global seed.
         dtype: a Keras dtype policy for the hidden layers; None is the global one.
         name: of the model.
+        batch_norm: whether each hidden layer normalises its products before the activation, with
+            the statistics of all replicas.
 
     Returns:
         A keras.Model from a list of (batch, *input_shape) to (batch, outputs).
@@ -86,8 +104,15 @@ def conditional_mlp(
     features = [
         keras.layers.Flatten(dtype=dtype) if len(shape) > 1 else None for shape in input_shapes
     ]
-    merge = MergedDense(hidden[0], activation, seed=_layer_seed(seed, 0), dtype=dtype)
-    body = mlp(
-        (hidden[0],), hidden[1:], outputs, activation, _layer_seed(seed, 1), dtype, name="body"
+    merge = MergedDense(
+        hidden[0],
+        None if batch_norm else activation,
+        seed=_layer_seed(seed, 0),
+        use_bias=not batch_norm,
+        dtype=dtype,
     )
+    width, rest = (hidden[0],), _layer_seed(seed, 1)
+    body = mlp(width, hidden[1:], outputs, activation, rest, dtype, "body", batch_norm)
+    if batch_norm:
+        body = keras.Sequential([keras.Input(width), *_normalised(activation, dtype), body])
     return ConditionalNetwork(features, merge, body, input_shapes, name=name)

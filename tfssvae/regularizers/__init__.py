@@ -6,8 +6,10 @@ import tensorflow as tf
 
 from tfssvae.batch import Batch
 from tfssvae.core import SemiSupervisedVAE, Terms
+from tfssvae.regularizers.mier import MIER
+from tfssvae.weights import Weight
 
-__all__ = ["Regularizer"]
+__all__ = ["MIER", "Regularizer"]
 
 
 class Regularizer(Protocol):
@@ -29,4 +31,8 @@ class Regularizer(Protocol):
             terms: what the method said about it: its logits and latents may be used again.
             training: whether weights are being trained.
         """
+        ...
+
+    def default_weights(self) -> dict[str, Weight]:
+        """Return the weights of its terms that differ from 1 when the user sets none."""
         ...

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 
 _CLASSES = {
-    # "vae": "tfssvae.models.vae:VAE",
-    # "m1": "tfssvae.models.m1:M1",
+    "vae": "tfssvae.models.vae:VAE",
+    "m1": "tfssvae.models.m1:M1",
     "m2": "tfssvae.models.m2:M2",
-    # "m1m2": "tfssvae.models.m1m2:M1M2",
+    "m1m2": "tfssvae.models.m1m2:M1M2",
     "adgm": "tfssvae.models.adgm:ADGM",
     "sdgm": "tfssvae.models.adgm:SDGM",
     "lvae": "tfssvae.models.lvae:LVAE",

@@ -1,4 +1,4 @@
-"""M2's bounds against enumeration over y and quadrature over z."""
+"""M2's terms and views against loops over the classes."""
 
 import numpy as np
 import pytest
@@ -26,74 +26,6 @@ def model():
     model = M2((PIXELS,), K, latent_dim=1, hidden=(8,), class_prior=PRIOR)
     randomize(model)
     return model
-
-
-def log_joint(model, x):
-    """log p(x, y), (batch, K), by quadrature over the one latent dimension."""
-    z = np.linspace(-9, 9, 3001, dtype="float32")[:, None]
-    log_p_z = -0.5 * (np.log(2 * np.pi) + z[:, 0] ** 2)
-    values = np.zeros((len(x), K))
-    for k in range(K):
-        y = np.tile(np.eye(K, dtype="float32")[k], (len(z), 1))
-        logits = model.decode(z, y).numpy().astype("float64")
-        for row, image in enumerate(x):
-            log_p_x = (image * logits - np.logaddexp(0, logits)).sum(-1)
-            total = np.log(np.trapezoid(np.exp(log_p_x + log_p_z), z[:, 0]))
-            values[row, k] = np.log(PRIOR[k]) + total
-    return values
-
-
-def bounds(model, x, labels, repeats=4000):
-    """Mean labelled and unlabelled bound over the noise, and their standard errors."""
-    rows = np.repeat(x, repeats, axis=0)
-    data = ({"labelled": rows, "unlabelled": rows}, np.repeat(labels, repeats))
-    batch = make_batch(data, (PIXELS,), K, Noise(0, 0))
-    values = model.terms(batch, training=False).values
-    result = []
-    for part in ("labelled_", "unlabelled_"):
-        total = -sum(v.numpy() for name, v in values.items() if name.startswith(part))
-        total = total.reshape(len(x), repeats)
-        result.append((total.mean(1), total.std(1) / np.sqrt(repeats)))
-    return result
-
-
-def test_bounds_are_below_the_enumerated_evidence(model):
-    labels = np.array([2, 0])
-    joint = log_joint(model, X)
-    (labelled, error_l), (unlabelled, error_u) = bounds(model, X, labels)
-    assert (labelled < joint[[0, 1], labels] + 4 * error_l).all()
-    assert (unlabelled < np.logaddexp.reduce(joint, axis=1) + 4 * error_u).all()
-    assert (unlabelled < np.logaddexp.reduce(joint, axis=1) - 0.05).any(), "no bound is loose"
-
-
-def test_importance_samples_reach_the_enumerated_evidence(model):
-    evidence = np.logaddexp.reduce(log_joint(model, X), axis=1)
-    estimate = model.log_likelihood(X, num_samples=200_000, batch_size=2)
-    np.testing.assert_allclose(estimate, evidence, atol=0.02)
-
-
-def test_one_importance_sample_is_the_unlabelled_bound_on_average(model):
-    (_, _), (unlabelled, error) = bounds(model, X, np.zeros(2, int))
-    rows = np.repeat(X, 4000, axis=0)
-    estimate = model.log_likelihood(rows, num_samples=1).reshape(2, 4000)
-    spread = np.hypot(error, estimate.std(1) / np.sqrt(4000))
-    assert (np.abs(estimate.mean(1) - unlabelled) < 4 * spread).all()
-
-
-def test_the_bound_is_the_evidence_where_the_posterior_is_exact():
-    model = M2((PIXELS,), K, latent_dim=1, hidden=(8,), class_prior=PRIOR)
-    randomize(model)
-    model.decoder.merge.kernels[0].assign(np.zeros((1, 8)))  # x does not depend on z,
-    for variable in model.head_z.trainable_variables:
-        variable.assign(tf.zeros_like(variable))  # and q(z|x, y) is the prior
-    joint = log_joint(model, X[:1])
-    output = model.classifier.layers[-1]
-    output.kernel.assign(tf.zeros_like(output.kernel))
-    output.bias.assign(joint[0])
-    (labelled, spread_l), (unlabelled, spread_u) = bounds(model, X[:1], np.array([1]), repeats=8)
-    np.testing.assert_allclose(labelled, joint[0, 1], rtol=1e-4)
-    np.testing.assert_allclose(unlabelled, np.logaddexp.reduce(joint[0]), rtol=1e-4)
-    assert max(spread_l[0], spread_u[0]) < 1e-5
 
 
 def test_terms_equal_a_loop_over_classes(model):

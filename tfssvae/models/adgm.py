@@ -48,6 +48,8 @@ class ADGM(SemiSupervisedVAE):
             `SDGM` from [a, one-hot y, z].
         classifier: network from [x, a] to K logits, for q(y|a, x).
         likelihood: "bernoulli", "gaussian" or a layer (see `layers.get_likelihood`).
+        batch_norm: whether hidden layers of the default networks are normalised over the batch,
+            as in the authors' code.
         predict_samples: draws of a over which `predict` averages q(y|a, x).
         **kwargs: of `SemiSupervisedVAE`: class_prior, weights, regularizers, seed, name, dtype.
 
@@ -76,6 +78,7 @@ class ADGM(SemiSupervisedVAE):
         decoder: keras.Model | None = None,
         classifier: keras.Model | None = None,
         likelihood="bernoulli",
+        batch_norm: bool = False,
         predict_samples: int = 10,
         **kwargs,
     ):
@@ -83,7 +86,8 @@ class ADGM(SemiSupervisedVAE):
         self.latent_dim, self.auxiliary_dim = int(latent_dim), int(auxiliary_dim)
         self.hidden = tuple(hidden)
         self.predict_samples = int(predict_samples)
-        options = {"dtype": self.dtype_policy, "seed": self.seed}
+        self.batch_norm = bool(batch_norm)
+        options = {"dtype": self.dtype_policy, "seed": self.seed, "batch_norm": self.batch_norm}
         x, a, y, z = (
             self.example_shape,
             (self.auxiliary_dim,),

@@ -4,7 +4,7 @@
     inference model    q(z1, y, z2|x) = q(z1|x) q(y|x) q(z2|z1, y),  q(y|x) at the mean of z1
 
 M1 is trained first, as a VAE with p(z1) = N(0, I); M2 then takes its code for data. The two are one
-model of the image, whose bound is E log p(x|z1) + H(q(z1|x)) + E U(z1), U(z1) being M2's on z1.
+model of the image, whose bound is E log p(x|z1) + H(q(z1|x)) + E U(z1), U being M2's.
 """
 
 from collections.abc import Sequence
@@ -163,7 +163,7 @@ class M1M2(Autoencoder):
         }
         m2 = exact_terms(batch, pairs, logits, self.log_class_prior(), parts)
 
-        stacked = log_p_x[:, 0] + q_z1.entropy()
+        stacked = log_p_x[:, 0] - q_z1.log_prob(z1)
         bounds = {}
         for side, rows in zip(
             ("labelled", "unlabelled"), pairs.split_examples(stacked), strict=True

@@ -11,7 +11,7 @@ demo: $(VENV)/.installed
 	@echo "make demo: the run is in runs/demo; look at runs/demo/figures first."
 
 test: $(VENV)/.installed-test
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -m "not slow" -n auto --dist loadgroup
 	@echo "make test: the suite passed. Longer checks: $(BIN)/python -m pytest -m slow"
 
 lint: $(VENV)/.installed-test

@@ -3,17 +3,43 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tfssvae
 
 SMALL = {"latent_dim": 4, "hidden": (24, 16)}
-"""Constructor arguments that make every method small; a method may need others of its own."""
+"""Constructor arguments that make a method small."""
+
+SMALL_OF = {
+    "m1m2": {**SMALL, "style_dim": 3, "style_hidden": (16,)},
+    "adgm": {**SMALL, "auxiliary_dim": 4},
+    "sdgm": {**SMALL, "auxiliary_dim": 4},
+    "lvae": {"latent_dims": (4, 3), "hidden": (24, 16)},
+}
+"""The same of the methods that have other arguments."""
+
+
+def small(name):
+    """Return the constructor arguments that make a method small."""
+    return SMALL_OF.get(name, SMALL)
+
+
+def is_labelled(term):
+    """Whether a term is about labelled rows only."""
+    return term.startswith("labelled_") or term == "classification"
+
+
+def main_term(model):
+    """The name of the term that says how well unlabelled images are explained."""
+    return next(
+        term for term in model.TERMS if term in ("reconstruction", "unlabelled_reconstruction")
+    )
 
 
 def make_model(name, data, optimizer="adam", jit_compile=False, run_eagerly=False, **arguments):
     """Return a compiled small model of a method."""
     method = tfssvae.METHODS[name]
-    model = method(data.input_shape, data.num_classes, **{**SMALL, "seed": 1, **arguments})
+    model = method(data.input_shape, data.num_classes, **{**small(name), "seed": 1, **arguments})
     if optimizer == "adam":
         optimizer = keras.optimizers.Adam(1e-3)
     model.compile(optimizer, metrics=["accuracy"], jit_compile=jit_compile, run_eagerly=run_eagerly)
@@ -48,3 +74,9 @@ def batch(data):
     labelled, unlabelled = data.labelled_indices[:20], data.unlabelled_indices[:30]
     x = {"labelled": data.x_train[labelled], "unlabelled": data.x_train[unlabelled]}
     return x, data.y_train[labelled]
+
+
+@pytest.fixture(scope="session")
+def strategy():
+    """Two replicas. One strategy a process: the collectives of a second one meet the first's."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

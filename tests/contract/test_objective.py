@@ -6,9 +6,11 @@ import pytest
 import tensorflow as tf
 
 import tfssvae
-from tests.contract.conftest import eager_model
+from tests.contract.conftest import eager_model, is_labelled, main_term
 from tfssvae.batch import make_batch
+from tfssvae.core import FIXED_STEP
 from tfssvae.noise import Noise
+from tfssvae.regularizers import MIER, Regularizer
 from tfssvae.training import exponential_ramp, linear_ramp
 
 
@@ -32,7 +34,7 @@ def test_terms_are_declared_finite_and_one_per_example(model, batch):
     for key, value in found.items():
         assert value.dtype == tf.float32, key
         assert np.isfinite(value).all(), key
-        rows = 30 if key.startswith("unlabelled_") else 20
+        rows = 30 if key.startswith("unlabelled_") else 20 if is_labelled(key) else 50
         assert value.shape == (rows,), key
 
 
@@ -44,28 +46,39 @@ def test_logged_terms_add_up_to_the_loss(model, batch):
 
 
 def test_weights_scale_their_terms_and_raw_values_stay_visible(name, data, batch):
-    plain = as_floats(eager_model(name, data).test_on_batch(*batch, return_dict=True))
-    term = "unlabelled_reconstruction"
-    weighted_model = eager_model(name, data, weights={term: 0.25, "*_kl_z": linear_ramp(1.0, 10)})
+    plain_model = eager_model(name, data)
+    plain = as_floats(plain_model.test_on_batch(*batch, return_dict=True))
+    term = main_term(plain_model)
+    weighted_model = eager_model(name, data, weights={term: 0.25, "*kl_z*": linear_ramp(1.0, 10)})
     weighted = as_floats(weighted_model.test_on_batch(*batch, return_dict=True))
     assert weighted[term] == pytest.approx(0.25 * plain[term], rel=1e-5)
     assert weighted[f"monitor/{term}"] == pytest.approx(plain[term], rel=1e-5)
-    assert weighted["unlabelled_kl_z"] == 0
-    assert weighted["monitor/unlabelled_kl_z"] == pytest.approx(plain["unlabelled_kl_z"], rel=1e-5)
+    divergences = [key for key in weighted_model.TERMS if "kl_z" in key]
+    assert divergences
+    for key in divergences:
+        assert weighted[key] == 0
+        assert weighted[f"monitor/{key}"] == pytest.approx(plain[key], rel=1e-5)
     assert weighted["loss"] == pytest.approx(sum(weighted[key] for key in weighted_model.TERMS))
 
 
 def test_a_schedule_follows_the_optimizers_iterations(name, data, batch):
-    ramp = exponential_ramp(2.0, steps=3)
+    class One(Regularizer):
+        def terms(self, model, batch, terms, training):
+            return {"one": tf.ones([1])}
+
     model = eager_model(
-        name, data, weights={"classification": ramp}, optimizer=keras.optimizers.SGD(0.0)
+        name,
+        data,
+        weights={"one": exponential_ramp(2.0, steps=3)},
+        regularizers=[One()],
+        optimizer=keras.optimizers.SGD(0.0),
     )
-    raw = as_floats(model.test_on_batch(*batch, return_dict=True))["monitor/classification"]
     for step in range(5):
         logs = as_floats(model.train_on_batch(*batch, return_dict=True))
         model.reset_metrics()
+        assert logs["monitor/one"] == 1
         expected = 2.0 * np.exp(-5 * (1 - min(1, step / 3)) ** 2)
-        assert logs["classification"] == pytest.approx(expected * raw, rel=1e-4)
+        assert logs["one"] == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_gradient_reaches_every_variable(model, batch):
@@ -84,10 +97,10 @@ def test_a_batch_without_labels_has_no_labelled_terms(model, batch):
     logs = as_floats(model.test_on_batch({"unlabelled": batch[0]["unlabelled"]}, return_dict=True))
     whole = as_floats(model.test_on_batch(*batch, return_dict=True))
     for key in model.TERMS:
-        if key.startswith("labelled_") or key == "classification":
+        if is_labelled(key):
             assert logs[key] == 0
         assert np.isfinite(logs[key])
-    assert logs["loss"] > 0
+    assert logs[main_term(model)] != 0
     assert whole["loss"] != logs["loss"]
 
 
@@ -98,7 +111,7 @@ def test_a_batch_without_unlabelled_rows_has_no_unlabelled_terms(model, batch):
     for key in model.TERMS:
         if key.startswith("unlabelled_"):
             assert logs[key] == 0
-        if key.startswith("labelled_") and "kl" not in key and "reconstruction" not in key:
+        if key == "labelled_prior_y":
             assert logs[key] == pytest.approx(whole[key], rel=1e-5)
     assert np.isfinite(logs["loss"])
 
@@ -115,11 +128,14 @@ def test_unlabelled_rows_of_a_plain_batch_have_no_labelled_loss(model, batch):
     y[::2] = -1
     logs = as_floats(model.test_on_batch(x, y, return_dict=True))
     known = y >= 0
-    probabilities = model.predict(x, verbose=0)[known]
-    expected = -np.log(probabilities[np.arange(known.sum()), y[known]]).mean()
-    weight = model.term_weights["classification"]
-    assert logs["classification"] == pytest.approx(weight * expected, rel=1e-4)
-    accuracy = (probabilities.argmax(1) == y[known]).mean()
+    found = model.terms(
+        make_batch((x, y), model.example_shape, model.num_classes, Noise(model.seed, FIXED_STEP)),
+        training=False,
+    )
+    for key in filter(is_labelled, model.TERMS):
+        expected = model.term_weights[key] * found.values[key].numpy()[known].mean()
+        assert logs[key] == pytest.approx(expected, rel=1e-4), key
+    accuracy = (found.logits.numpy()[:20][known].argmax(1) == y[known]).mean()
     assert logs["accuracy"] == pytest.approx(accuracy)
 
 
@@ -129,11 +145,11 @@ def test_sample_weights_act_on_the_labelled_terms_only(model, batch):
     logs = as_floats(model.test_on_batch(x, y, sample_weight=zeros, return_dict=True))
     doubled = as_floats(model.test_on_batch(x, y, sample_weight=zeros + 2, return_dict=True))
     for key in model.TERMS:
-        if key.startswith("unlabelled_"):
-            assert logs[key] == whole[key] == doubled[key]
-        else:
+        if is_labelled(key):
             assert logs[key] == 0
             assert doubled[key] == pytest.approx(2 * whole[key], rel=1e-5)
+        else:
+            assert logs[key] == whole[key] == doubled[key]
 
 
 def test_class_weights_reach_the_labelled_terms(name, data, batch):
@@ -144,9 +160,9 @@ def test_class_weights_reach_the_labelled_terms(name, data, batch):
         batches = tf.data.Dataset.from_tensors(batch)
         history = model.fit(batches, epochs=1, verbose=0, class_weight=class_weight)
         logs.append(history.history)
-    assert logs[1]["classification"][0] == pytest.approx(3 * logs[0]["classification"][0], rel=1e-5)
-    key = "unlabelled_reconstruction"
-    assert logs[1][key] == logs[0][key]
+    for key in model.TERMS:
+        factor = 3 if is_labelled(key) else 1
+        assert logs[1][key][0] == pytest.approx(factor * logs[0][key][0], rel=1e-5)
 
 
 def test_one_hot_labels_equal_integer_labels(model, batch):
@@ -166,7 +182,7 @@ def test_a_class_prior_estimated_from_labels_is_their_frequency(name, data, batc
 
 
 def test_a_regularizer_adds_its_terms(name, data, batch):
-    class Confidence:
+    class Confidence(Regularizer):
         def terms(self, model, batch, terms, training):
             return {"confidence": tfssvae.losses.entropy(terms.logits)}
 
@@ -177,12 +193,28 @@ def test_a_regularizer_adds_its_terms(name, data, batch):
     assert logs["confidence"] == pytest.approx(3 * logs["monitor/confidence"], rel=1e-5)
 
 
+def test_mier_takes_any_method_and_without_weight_changes_nothing(name, data, batch):
+    plain = as_floats(eager_model(name, data).test_on_batch(*batch, return_dict=True))
+    off = eager_model(name, data, regularizers=[MIER(beta=0.0, gamma=0.0)])
+    on = eager_model(name, data, regularizers=[MIER(beta=5.0, gamma=2.0, momentum=0.9)])
+    logs_off = as_floats(off.test_on_batch(*batch, return_dict=True))
+    logs_on = as_floats(on.test_on_batch(*batch, return_dict=True))
+    assert logs_off["loss"] == pytest.approx(plain["loss"], rel=1e-6)
+    added = logs_on["mier_entropy"] + logs_on["mier_information"]
+    assert logs_on["loss"] == pytest.approx(plain["loss"] + added, rel=1e-5)
+    found = terms_of(on, batch)
+    entropy = tfssvae.losses.entropy(found.logits[20:])
+    noisy = name in ("adgm", "sdgm")  # the noise of another step
+    tolerance = 0.5 if noisy else 1e-5
+    assert logs_on["mier_entropy"] == pytest.approx(5 * np.mean(entropy), rel=tolerance)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"weights": {"clasification": 1.0}}, "did you mean"),
-        ({"weights": {"classification": "big"}}, "finite number or a Keras schedule"),
-        ({"weights": {"classification": float("nan")}}, "finite number"),
+        ({"weights": {"unlabelled_reconstructoin": 1.0}}, "did you mean"),
+        ({"weights": {"*reconstruction": "big"}}, "finite number or a Keras schedule"),
+        ({"weights": {"*reconstruction": float("nan")}}, "finite number"),
         ({"class_prior": [0.5, 0.5]}, "10 positive"),
         ({"class_prior": [0.0] + [1 / 9] * 9}, "positive"),
         ({"likelihood": "poisson"}, "unknown likelihood"),

@@ -208,17 +208,17 @@ class ADGM(SemiSupervisedVAE):
 
     def posterior_mean(self, x):
         """Return E[z|x], exact over y, a at its mean: (batch, d)."""
-        _, _, mean = self._means(x)
+        _, _, mean = self._codes(x)
         return losses.marginalize(mean, self.predict_logits(x))
 
     def expected_image(self, x):
         """Return the reconstruction: exact over y, a and z at their means."""
-        pairs, a, mean = self._means(x)
+        pairs, a, mean = self._codes(x)
         z = tf.reshape(mean, [-1, self.latent_dim])
         images = self.likelihood.mean(self.decode(a, pairs.y, z, pairs.expand))
         return losses.marginalize(pairs.split(images)[1], self.predict_logits(x))
 
-    def _means(self, x):
+    def _codes(self, x):
         """Return every pair, the mean of a (batch, a) and the means of z (batch, K, d)."""
         pairs = every_class(x, self.num_classes)
         a = self.posterior_a(x).mean()

@@ -1,38 +1,18 @@
-"""Terms that any method takes: one file per regularizer."""
+"""Terms that any method takes: one file per regularizer, and one line in REGULARIZERS."""
 
-from typing import Protocol
+from tfssvae.registry import Registry
 
-import tensorflow as tf
-
-from tfssvae.batch import Batch
-from tfssvae.core import SemiSupervisedVAE, Terms
-from tfssvae.regularizers.mier import MIER
-from tfssvae.weights import Weight
-
-__all__ = ["MIER", "Regularizer"]
+REGULARIZERS = Registry(
+    "REGULARIZERS",
+    {
+        "mier": "tfssvae.regularizers.mier:MIER",
+    },
+)
 
 
-class Regularizer(Protocol):
-    """What `regularizers=` of a method takes.
+def __getattr__(name: str):
+    if name == "Regularizer":
+        from tfssvae.regularizers.base import Regularizer
 
-    Registered with `keras.saving.register_keras_serializable` and with a `get_config`, it is saved
-    with the model. Its terms have weights by name like the method's own, and the same rules hold
-    for their names (see `core.Terms`).
-    """
-
-    def terms(
-        self, model: SemiSupervisedVAE, batch: Batch, terms: Terms, training: bool
-    ) -> dict[str, tf.Tensor]:
-        """Return further named terms of the loss for a batch, in nats.
-
-        Args:
-            model: the method that is trained.
-            batch: the batch.
-            terms: what the method said about it: its logits and latents may be used again.
-            training: whether weights are being trained.
-        """
-        ...
-
-    def default_weights(self) -> dict[str, Weight]:
-        """Return the weights of its terms that differ from 1 when the user sets none."""
-        ...
+        return Regularizer
+    return REGULARIZERS.attribute(name)

@@ -15,10 +15,11 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfssvae import checks, losses
+from tfssvae.regularizers.base import Regularizer
 
 
 @keras.saving.register_keras_serializable("tfssvae")
-class MIER(keras.layers.Layer):
+class MIER(Regularizer):
     """Two terms from the unlabelled images of any method, eqs. 7 to 9.
 
     `mier_information` is -I(y; x), of weight gamma, and `mier_entropy` is H(q(y|x)), of weight
@@ -41,7 +42,6 @@ class MIER(keras.layers.Layer):
     """
 
     def __init__(self, beta: float = 5.0, gamma: float = 1.0, momentum: float = 0.0, **kwargs):
-        kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
         if not 0.0 <= momentum < 1.0:
             raise checks.InputError(f"momentum must be in [0, 1), got {momentum}")

@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_evaluate(commands)
     _add_sample(commands)
+    _add_report(commands)
     _add_export(commands)
     return parser
 
@@ -182,6 +183,27 @@ def _add_sample(commands) -> None:
     parser.set_defaults(run=_sample)
 
 
+def _add_report(commands) -> None:
+    parser = commands.add_parser(
+        "report",
+        help="write one HTML page with the figures and pictures of a run",
+        description="Write a page that needs no other file: settings, test figures, learning "
+        "curves, information and entropy during training, confusion, calibration, a map of the "
+        "classifier's features, generated and reconstructed images.",
+    )
+    parser.add_argument("run_folder", type=Path, metavar="RUN")
+    parser.add_argument("--out", type=Path, metavar="HTML", help="the page (RUN/report.html)")
+    parser.add_argument(
+        "--compare",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="RUN",
+        help="show another run on the same data beside it; may be repeated",
+    )
+    parser.set_defaults(run=_report)
+
+
 def _add_export(commands) -> None:
     parser = commands.add_parser(
         "export",
@@ -255,6 +277,12 @@ def _sample(options) -> None:
     model, data = runs.load_run(options.run_folder)
     runs.save_samples(model, options.out, data.class_names, options.per_class, options.seed)
     print(f"wrote {options.out}")
+
+
+def _report(options) -> None:
+    from tfssvae.report import write_report
+
+    print(f"wrote {write_report(options.run_folder, options.out, options.compare)}")
 
 
 def _export(options) -> None:

@@ -6,19 +6,30 @@ Everything is imported when it is first used: no TensorFlow and no matplotlib be
 from importlib import import_module
 
 _NAMES = {
+    "bound_figure": "histograms",
     "calibration_figure": "charts",
+    "choose_rows": "embedding",
+    "class_entropy": "information",
+    "class_information": "information",
     "class_samples_figure": "figures",
     "classification_report": "classification",
+    "classifier_features": "features",
     "confusion_figure": "charts",
     "confusion_matrix": "classification",
+    "embedding_figure": "embedding",
+    "entropy_figure": "histograms",
     "error_rate": "classification",
     "expected_calibration_error": "classification",
     "figure_pixels": "figures",
-    "history_figure": "charts",
+    "history_figure": "history",
     "image_grid": "images",
+    "information_figure": "history",
+    "information_report": "information",
     "negative_log_likelihood": "classification",
     "reconstruction_figure": "figures",
     "save_figure": "figures",
+    "tsne": "embedding",
+    "unlabelled_bound": "information",
 }
 
 __all__ = [*_NAMES]

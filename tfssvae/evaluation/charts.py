@@ -1,6 +1,6 @@
-"""Charts of predictions and of training."""
+"""Charts of predictions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.colors import PowerNorm
@@ -10,14 +10,9 @@ from numpy.typing import ArrayLike
 from tfssvae.checks import InputError
 from tfssvae.evaluation.class_names import check_class_names, short_name
 from tfssvae.evaluation.classification import confidence_bins
+from tfssvae.evaluation.style import ink, luminance, on_dark
 
 _MOST_COUNTED = 20  # classes: beyond that the counts in the cells cannot be read
-_PANELS_PER_ROW = 4
-_IN_NATS = ("loss", "classification", "entropy", "mutual_information")
-_LINES = (
-    ("", "training", "-", "tab:blue"),
-    ("val_", "validation", "--", "tab:orange"),
-)
 
 
 def confusion_figure(matrix: ArrayLike, class_names: Sequence[str]) -> Figure:
@@ -42,7 +37,8 @@ def confusion_figure(matrix: ArrayLike, class_names: Sequence[str]) -> Figure:
     axes = figure.add_subplot()
     fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     # The square root lets single confusions be seen beside a full diagonal.
-    image = axes.imshow(fractions, norm=PowerNorm(0.5, 0, 1), cmap="Blues")
+    colours = "Blues_r" if on_dark() else "Blues"
+    image = axes.imshow(fractions, norm=PowerNorm(0.5, 0, 1), cmap=colours)
     figure.colorbar(image, ax=axes, shrink=0.8, label="fraction of the true class")
     size = 9 if few else 7
     ticks = range(len(names))
@@ -55,7 +51,8 @@ def confusion_figure(matrix: ArrayLike, class_names: Sequence[str]) -> Figure:
     axes.set_title(f"Confusion matrix: {correct:,} of {total:,} correct", fontsize=11)
     if few:
         for row, column in np.argwhere(counts > 0):
-            colour = "white" if fractions[row, column] > 0.35 else "black"
+            cell = image.cmap(image.norm(fractions[row, column]))
+            colour = "black" if luminance(cell[:3]) > 0.5 else "white"
             text = f"{counts[row, column]:d}"
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
     return figure
@@ -81,7 +78,8 @@ def calibration_figure(probs, labels, bins: int = 15) -> Figure:
     left, width = np.linspace(0, 1, bins + 1)[:-1][used], 1 / bins
     figure = Figure(figsize=(5.5, 6), dpi=100, layout="constrained")
     top, bottom = figure.subplots(2, sharex=True, height_ratios=(3, 1))
-    top.bar(left, accuracy, width, align="edge", edgecolor="white", label="accuracy")
+    ground = figure.get_facecolor()
+    top.bar(left, accuracy, width, align="edge", edgecolor=ground, label="accuracy")
     top.bar(
         left,
         sure - accuracy,
@@ -89,82 +87,17 @@ def calibration_figure(probs, labels, bins: int = 15) -> Figure:
         bottom=accuracy,
         align="edge",
         color="none",
-        edgecolor="tab:red",
+        edgecolor="C3",
         hatch="///",
         label="gap to the mean confidence",
     )
-    top.plot([0, 1], [0, 1], color="black", linestyle="--", linewidth=1, label="calibrated")
+    top.plot([0, 1], [0, 1], color=ink(), linestyle="--", linewidth=1, label="calibrated")
     top.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy (fraction correct)")
     top.set_title(
         f"Expected calibration error {error:.3f} ({int(count.sum()):,} rows, {bins} bins)",
         fontsize=10,
     )
     figure.legend(loc="outside lower center", ncols=3, fontsize=8)
-    bottom.bar(left, count[used] / count.sum(), width, align="edge", edgecolor="white")
+    bottom.bar(left, count[used] / count.sum(), width, align="edge", edgecolor=ground)
     bottom.set(xlabel="confidence (probability of the predicted class)", ylabel="fraction\nof rows")
     return figure
-
-
-def history_figure(history) -> Figure:
-    """Draw every logged quantity over the epochs, training and validation together.
-
-    The terms of the loss are logged weighted, so that their values add up to the loss.
-
-    Args:
-        history: what `fit` and `train` return, or its dict of name -> one value per epoch.
-
-    Raises:
-        InputError: the history is empty.
-    """
-    logs: Mapping[str, Sequence[float]] = getattr(history, "history", history)
-    names = sorted({name.removeprefix("val_") for name in logs}, key=_reading_order(logs))
-    if not names:
-        raise InputError("the history is empty: train for at least one epoch.")
-    columns = min(len(names), _PANELS_PER_ROW)
-    rows = -(-len(names) // columns)
-    figure = Figure(figsize=(max(4, 3 * columns), 2 * rows + 0.6), dpi=100, layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes, name in zip(panels, names, strict=False):
-        _draw_quantity(axes, name, logs)
-    for axes in panels[len(names) :]:
-        axes.set_axis_off()
-    lines = {line.get_label(): line for axes in panels for line in axes.get_lines()}
-    figure.legend(lines.values(), lines.keys(), loc="outside upper center", ncols=2, fontsize=9)
-    return figure
-
-
-def _draw_quantity(axes, name: str, logs: Mapping[str, Sequence[float]]) -> None:
-    for prefix, label, style, colour in _LINES:
-        values = logs.get(prefix + name)
-        if values is not None:
-            epochs = range(1, len(values) + 1)
-            marker = "o" if len(values) < 3 else None  # a line of one point cannot be seen
-            axes.plot(epochs, values, style, color=colour, marker=marker, label=label)
-    axes.set_title(name, fontsize=9)
-    axes.set_xlabel("epoch", fontsize=8)
-    axes.set_ylabel(_unit(name), fontsize=8)
-    axes.tick_params(labelsize=7)
-    axes.set_xlim(0.5, max(map(len, logs.values())) + 0.5)
-    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-    low, high = axes.get_ylim()
-    if high - low < 1e-3 * abs(high):  # a constant: no axis that magnifies rounding errors
-        axes.set_ylim(low - 0.05 * abs(low), high + 0.05 * abs(high))
-
-
-def _unit(name: str) -> str:
-    """Return the unit of a logged quantity, or nothing where its name does not tell."""
-    if "accuracy" in name:
-        return "fraction"
-    quantity = name.removeprefix("monitor/")
-    in_nats = quantity in _IN_NATS or quantity.startswith(("labelled_", "unlabelled_"))
-    return "nats" if in_nats else ""
-
-
-def _reading_order(logs):
-    """Return a sort key: the loss, then metrics and terms as logged, then monitors."""
-    position = {name.removeprefix("val_"): index for index, name in enumerate(logs)}
-
-    def key(name: str):
-        return (name != "loss", name.startswith("monitor/"), "accuracy" not in name, position[name])
-
-    return key

@@ -194,7 +194,7 @@ def classification_report(probs, labels, class_names: Sequence[str]) -> dict[str
 
 def _known(probs, labels) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Return probabilities and labels of the examples that have a label."""
-    probs = _check_probabilities(np.asarray(probs))
+    probs = check_probabilities(np.asarray(probs))
     labels = check_labels(np.asarray(labels), probs.shape[1], "labels")
     check_same_length(probs, labels, ("probs", "labels"))
     known = labels >= 0
@@ -203,7 +203,12 @@ def _known(probs, labels) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     return probs[known], labels[known]
 
 
-def _check_probabilities(probs: NDArray[Any]) -> NDArray[np.float32]:
+def check_probabilities(probs: NDArray[Any]) -> NDArray[np.float32]:
+    """Return class probabilities as float32 (n, K).
+
+    Raises:
+        InputError: they are not rows of at least two probabilities that sum to 1.
+    """
     if probs.ndim != 2 or probs.shape[1] < 2 or probs.dtype.kind not in "fiub":
         raise InputError(
             f"probs must be class probabilities of shape (n, K), got {probs.shape} {probs.dtype}."

@@ -4,7 +4,7 @@ Figures are made without pyplot: they hold no global state and need no display.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from tfssvae.checks import InputError, check_images
 from tfssvae.data.images import resize
 from tfssvae.evaluation.class_names import check_class_names, short_name
 from tfssvae.evaluation.images import SEPARATOR, as_pictures, image_grid
+from tfssvae.evaluation.model_names import model_name
 
 _DPI = 100
 _EM = 0.6 * _DPI / 72  # pixels per point of an average character
@@ -34,33 +35,38 @@ class _Panel(NamedTuple):
 
 
 def reconstruction_figure(model, x: ArrayLike) -> Figure:
-    """Draw inputs above their reconstructions.
+    """Draw inputs above their reconstructions, by one model or by several (MIER, figure 2).
 
     Args:
-        model: a `SemiSupervisedVAE`.
+        model: a `SemiSupervisedVAE`, or a dict of label -> model: each has a row of its own.
         x: (n, *input_shape) uint8, or float in [0, 1]; the first 50 are drawn.
 
     Raises:
-        InputError: x does not fit the model, or cannot be shown (see `image_grid`).
+        InputError: x does not fit a model, or cannot be shown (see `image_grid`); no model.
     """
-    x = check_images(x, shape=model.example_shape)[:_MOST_EXAMPLES]
-    inputs, reconstructions = as_pictures(x), as_pictures(model.reconstruct(x))
-    height, width = inputs.shape[1:3]
+    if isinstance(model, Mapping):
+        models, title = dict(model), "Inputs and their reconstructions"
+    else:
+        models = {"reconstruction": model}
+        title = f"{model_name(model)}: inputs and their reconstructions"
+    if not models:
+        raise InputError("model must be a model or a dict of label -> model, got an empty dict.")
+    for one in models.values():
+        x = check_images(x, shape=one.example_shape)
+    x = np.asarray(x)[:_MOST_EXAMPLES]
+    stacked = np.stack(
+        [as_pictures(x), *(as_pictures(one.reconstruct(x)) for one in models.values())]
+    )
+    height, width = stacked.shape[2:4]
     # Ten squares to a line; a strip of a table has a line of its own.
     columns = min(len(x), max(1, 10 * height // width))
-    rows = -(-len(x) // columns)
-    blank = np.full((rows * columns - len(x), *inputs.shape[1:]), SEPARATOR, np.float32)
-    pairs = np.stack(
-        [
-            np.concatenate([pictures, blank]).reshape(rows, columns, *inputs.shape[1:])
-            for pictures in (inputs, reconstructions)
-        ],
-        axis=1,
-    )
-    panel = _Panel(
-        pairs.reshape(-1, *inputs.shape[1:]), columns, ["input", "reconstruction"] * rows
-    )
-    return _picture_figure([panel], f"{type(model).__name__}: inputs and their reconstructions")
+    lines = -(-len(x) // columns)
+    filled = np.full((len(stacked), lines * columns, *stacked.shape[2:]), SEPARATOR, np.float32)
+    filled[:, : len(x)] = stacked
+    # Line by line: the inputs, then what each model makes of them.
+    rows = filled.reshape(len(stacked), lines, columns, *stacked.shape[2:]).swapaxes(0, 1)
+    panel = _Panel(rows.reshape(-1, *stacked.shape[2:]), columns, ["input", *models] * lines)
+    return _picture_figure([panel], title)
 
 
 def class_samples_figure(
@@ -87,7 +93,7 @@ def class_samples_figure(
         rows = slice(first, first + _ROWS_PER_PANEL)
         pictures = as_pictures(np.concatenate(examples[rows]))
         panels.append(_Panel(pictures, per_class, class_names[rows]))
-    title = f"{type(model).__name__}: generated examples of each class"
+    title = f"{model_name(model)}: generated examples of each class"
     return _picture_figure(panels, title, "the same latent noise in each column")
 
 

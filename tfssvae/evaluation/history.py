@@ -1,0 +1,185 @@
+"""Curves of training: what was logged over the epochs, of one run or of several."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from tfssvae.checks import InputError
+from tfssvae.evaluation.style import plain_legend
+
+INFORMATION = ("monitor/mutual_information", "monitor/entropy")
+"""What a run logs of I(y; x) and H(q(y|x)); validation values have "val_" before the name."""
+
+_PANELS_PER_ROW = 4
+_LONGEST_BESIDE = 24  # characters of a name
+_IN_NATS = ("loss", "classification", "entropy", "mutual_information")
+_TITLES = {
+    "monitor/mutual_information": "mutual information I(y; x)",
+    "monitor/entropy": "entropy of the classifier H(q(y|x))",
+}
+
+Logs = Mapping[str, Sequence[float]]
+
+
+class _Line(NamedTuple):
+    """How one run's values with one prefix are drawn."""
+
+    logs: Logs
+    prefix: str
+    label: str
+    colour: str
+    style: Literal["-", "--"]
+
+
+def history_figure(history) -> Figure:
+    """Draw every logged quantity over the epochs, training and validation together.
+
+    The terms of the loss are logged weighted, so that their values add up to the loss.
+
+    Args:
+        history: what `fit` and `train` return, or its dict of name -> one value per epoch; or a
+            dict of label -> any of these, to lay several runs over each other.
+
+    Raises:
+        InputError: the history is empty.
+
+    >>> figure = history_figure({"M2": {"loss": [3.0, 2.0]}, "M2 + MIER": {"loss": [2.0, 1.0]}})
+    """
+    lines = _lines(history)
+    names = _quantities(lines)
+    if not names:
+        raise InputError("the history is empty: train for at least one epoch.")
+    columns = min(len(names), _PANELS_PER_ROW)
+    rows = -(-len(names) // columns)
+    figure = Figure(figsize=(max(4, 3 * columns), 2 * rows + 0.6), dpi=100, layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, name in zip(panels, names, strict=False):
+        _draw_quantity(axes, name, lines)
+        axes.set_title(name, fontsize=9)
+    for axes in panels[len(names) :]:
+        axes.set_axis_off()
+    _add_legend(figure, lines, names)
+    return figure
+
+
+def information_figure(history, num_classes: int | None = None) -> Figure:
+    """Draw I(y; x) and H(q(y|x)) over the epochs, to see what a bound does to them (MIER).
+
+    They are those of a batch of unlabelled examples, averaged over the epoch; I(y; x) of a batch
+    of n falls short of that of all data by up to about (K - 1) / (2 n) nats.
+
+    Args:
+        history: as for `history_figure`: of one run, or label -> that of each run.
+        num_classes: K, for a line at log K, the most that either can be.
+
+    Raises:
+        InputError: no history has one of the two: the method has no classifier.
+    """
+    lines = _lines(history)
+    found = [name for name in INFORMATION if name in _quantities(lines)]
+    if not found:
+        raise InputError(
+            f"the history has neither {' nor '.join(INFORMATION)}: the method has no classifier."
+        )
+    figure = Figure(figsize=(4 * len(found), 3.2), dpi=100, layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(found), squeeze=False)[0], found, strict=True):
+        if num_classes is not None:
+            axes.axhline(np.log(num_classes), color="gray", linestyle=":", linewidth=1)
+            axes.annotate(
+                "log K",
+                (1, np.log(num_classes)),
+                (-2, -3),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                ha="right",
+                va="top",
+                fontsize=8,
+                color="gray",
+            )
+        _draw_quantity(axes, name, lines)
+        axes.set_title(_TITLES[name], fontsize=10)
+        axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+    _add_legend(figure, lines, found)
+    return figure
+
+
+def logged_quantities(history) -> list[str]:
+    """Return the names that a history has, the loss first and monitors last, without "val_".
+
+    Args:
+        history: as for `history_figure`.
+    """
+    return _quantities(_lines(history))
+
+
+def _lines(history) -> list[_Line]:
+    """Return every kind of line: colours tell training and validation, or the runs, apart."""
+    history = getattr(history, "history", history)
+    runs = [getattr(value, "history", value) for value in history.values()]
+    if not any(isinstance(logs, Mapping) for logs in runs):
+        return [
+            _Line(history, "", "training", "C0", "-"),
+            _Line(history, "val_", "validation", "C1", "--"),
+        ]
+    kinds = []
+    for index, (label, logs) in enumerate(zip(history, runs, strict=True)):
+        kinds.append(_Line(logs, "", label, f"C{index % 10}", "-"))
+        kinds.append(_Line(logs, "val_", f"{label}, validation", f"C{index % 10}", "--"))
+    return kinds
+
+
+def _quantities(lines: Sequence[_Line]) -> list[str]:
+    names = {name.removeprefix("val_"): None for line in lines for name in line.logs}
+    position = {name: index for index, name in enumerate(names)}
+
+    def reading_order(name: str):
+        return (name != "loss", name.startswith("monitor/"), "accuracy" not in name, position[name])
+
+    return sorted(names, key=reading_order)
+
+
+def _draw_quantity(axes, name: str, lines: Sequence[_Line]) -> None:
+    epochs = 1
+    for line in lines:
+        values = line.logs.get(line.prefix + name)
+        if values is not None:
+            epochs = max(epochs, len(values))
+            marker = "o" if len(values) < 3 else None  # a line of one point cannot be seen
+            axes.plot(
+                range(1, len(values) + 1),
+                values,
+                line.style,
+                color=line.colour,
+                marker=marker,
+                label=line.label,
+            )
+    axes.set_xlabel("epoch", fontsize=8)
+    axes.set_ylabel(_unit(name), fontsize=8)
+    axes.tick_params(labelsize=7)
+    axes.set_xlim(0.5, epochs + 0.5)
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    low, high = axes.get_ylim()
+    if high - low < 1e-3 * abs(high):  # a constant: no axis that magnifies rounding errors
+        axes.set_ylim(low - 0.05 * abs(low), high + 0.05 * abs(high))
+
+
+def _add_legend(figure: Figure, lines: Sequence[_Line], names: Sequence[str]) -> None:
+    drawn = [line for line in lines if any(line.prefix + name in line.logs for name in names)]
+    handles = [Line2D([], [], color=line.colour, linestyle=line.style) for line in drawn]
+    labels = [line.label for line in drawn]
+    # Long names would not fit side by side.
+    columns = 2 if max(map(len, labels)) <= _LONGEST_BESIDE else 1
+    size = 9 if len(names) > 1 else 8
+    plain_legend(figure, handles, labels, loc="outside upper center", ncols=columns, fontsize=size)
+
+
+def _unit(name: str) -> str:
+    """Return the unit of a logged quantity, or nothing where its name does not tell."""
+    if "accuracy" in name:
+        return "fraction"
+    quantity = name.removeprefix("monitor/")
+    in_nats = quantity in _IN_NATS or quantity.startswith(("labelled_", "unlabelled_"))
+    return "nats" if in_nats else ""

@@ -1,0 +1,70 @@
+"""What a published table is, as data: rows, the figures printed, and a run for each."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tfssvae.checks import InputError, closest
+
+Config = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a published table.
+
+    Attributes:
+        name: as on the command line, such as "m2+mier".
+        title: as in the paper, such as "M2+MIER".
+        labels_per_class: labels shown per class.
+        settings: (steps per epoch, epochs) -> the part of a run's configuration that the paper
+            decides (see `runs.start_run`): "method", "model", "learning_rate", "labelled" ...
+        published: data set -> metric -> the paper's figure.
+        pair: the row whose figures are subtracted, seed by seed, if any.
+    """
+
+    name: str
+    title: str
+    labels_per_class: int
+    settings: Callable[[int, int], Config]
+    published: Mapping[str, Mapping[str, float]]
+    pair: str | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A published table.
+
+    Attributes:
+        title: what it shows, with the paper.
+        metrics: names of test figures (see `runs.measure`) -> how they are printed, such as "%".
+        rows: its rows.
+        data: data set -> arguments of `data.load`, such as {"name": "mnist"}.
+        epochs: of the paper.
+    """
+
+    title: str
+    metrics: Mapping[str, str]
+    rows: Sequence[Row]
+    data: Mapping[str, Config]
+    epochs: int = field(default=1000)
+
+    def data_arguments(self, name: str) -> Config:
+        """Return the arguments of `data.load` for one of the table's data sets, or for another.
+
+        Raises:
+            InputError: the name is empty.
+        """
+        return dict(self.data.get(name, {"name": name}))
+
+    def chosen(self, names: Sequence[str] | None) -> list[Row]:
+        """Return the rows of the given names, all where there are none, in the table's order.
+
+        Raises:
+            InputError: a name is unknown.
+        """
+        known = [row.name for row in self.rows]
+        for name in names or ():
+            if name not in known:
+                raise InputError(f"unknown row {name!r}: {closest(name, known)}")
+        return [row for row in self.rows if not names or row.name in names]

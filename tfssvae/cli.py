@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tfssvae import __version__
-from tfssvae.checks import InputError
+from tfssvae.checks import InputError, closest
 from tfssvae.models import METHODS
+from tfssvae.recipes import TABLES
+from tfssvae.regularizers import REGULARIZERS
 
 _EXAMPLES = """examples:
   tfssvae train m2 --data digits --labels-per-class 10
@@ -59,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_sample(commands)
     _add_report(commands)
     _add_export(commands)
+    _add_reproduce(commands)
     return parser
 
 
@@ -140,6 +143,14 @@ def _add_train(commands) -> None:
         "may be repeated",
     )
     parser.add_argument(
+        "--regularizer",
+        action="append",
+        default=[],
+        metavar="NAME[:ARGUMENT=VALUE,...]",
+        help=f"a further part of the loss ({', '.join(REGULARIZERS)}), such as mier or "
+        "mier:beta=5,gamma=1; may be repeated",
+    )
+    parser.add_argument(
         "--checkpoint-seconds",
         type=float,
         default=30.0,
@@ -216,6 +227,38 @@ def _add_export(commands) -> None:
     parser.set_defaults(run=_export)
 
 
+def _add_reproduce(commands) -> None:
+    parser = commands.add_parser(
+        "reproduce",
+        help="run the experiments of a published table",
+        description="Train every row of a published table with the paper's settings and print the "
+        "table beside the paper's. An interrupted command continues where it was when it is "
+        "given again. DIR gets a run folder for each row and seed, table.md and table.json.",
+        epilog="example:\n  tfssvae reproduce mier/table1 --data fashion_mnist --epochs 30 "
+        "--seeds 0 1 2",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("table", metavar="PAPER/TABLE", help=f"one of: {', '.join(TABLES)}")
+    parser.add_argument("--data", required=True, metavar="NAME", help="a data set of the table")
+    parser.add_argument(
+        "--epochs",
+        type=int,
+        metavar="N",
+        help="of each run (default: the paper's); schedules shrink in proportion",
+    )
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[0], metavar="S", help="one run a row for each (0)"
+    )
+    parser.add_argument("--rows", nargs="+", metavar="ROW", help="some rows only (default: all)")
+    parser.add_argument(
+        "--data-dir", metavar="DIR", help="folder with NAME.npz files (default $TFSSVAE_DATA)"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder (runs/reproduce/PAPER-TABLE-DATA)"
+    )
+    parser.set_defaults(run=_reproduce)
+
+
 def _train(options) -> None:
     if options.resume is not None:
         if options.method or options.data:
@@ -246,7 +289,7 @@ def _train(options) -> None:
             "binarize": options.binarize,
             "seed": options.seed,
         },
-        "model": _assignments(options.set),
+        "model": _model_arguments(options),
         "epochs": options.epochs,
         "labelled": options.labelled,
         "unlabelled": options.unlabelled,
@@ -290,6 +333,42 @@ def _export(options) -> None:
 
     model, data = runs.load_run(options.run_folder)
     print(f"wrote {serving.export(model, options.directory, class_names=data.class_names)}")
+
+
+def _reproduce(options) -> None:
+    from tfssvae.reproduce import reproduce
+
+    reproduce(
+        options.table,
+        options.data,
+        epochs=options.epochs,
+        seeds=options.seeds,
+        rows=options.rows,
+        out=options.out,
+        data_dir=options.data_dir,
+    )
+
+
+def _model_arguments(options) -> dict:
+    arguments = _assignments(options.set)
+    if options.regularizer:
+        import keras
+
+        parts = [_regularizer(text) for text in options.regularizer]
+        arguments["regularizers"] = keras.saving.serialize_keras_object(parts)
+    return arguments
+
+
+def _regularizer(text: str):
+    """Return the regularizer that "mier:beta=5,gamma=1" describes."""
+    name, _, settings = text.partition(":")
+    if name not in REGULARIZERS:
+        raise InputError(f"unknown regularizer {name!r}: {closest(name, REGULARIZERS)}")
+    arguments = _assignments([pair for pair in settings.split(",") if pair])
+    try:
+        return REGULARIZERS[name](name=name, **arguments)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"--regularizer {text}: {error}") from None
 
 
 def _assignments(pairs: Sequence[str]) -> dict:

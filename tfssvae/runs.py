@@ -39,10 +39,14 @@ def start_run(folder: Path, config: dict[str, Any], say: Say = print) -> dict[st
 
     Args:
         folder: the run folder; it must not exist yet, or be empty.
-        config: "method", "data" (arguments of `data.load`), "model" (arguments of the method),
+        config: "method", "data" (arguments of `data.load`), "model" (arguments of the method;
+            schedules and regularizers as `keras.saving.serialize_keras_object` gives them),
             "epochs" (None: enough for 400 steps, and at least 20), "labelled", "unlabelled"
             (batch sizes; None: 100 and 200, or fewer where there are fewer rows), "driver" ("loop"
-            or "fit"), "precision", "learning_rate", "checkpoint_seconds".
+            or "fit"), "precision", "learning_rate" (a number or a serialised schedule),
+            "checkpoint_seconds", and optionally "default_weights" ("recommended", "paper" or
+            "none": the weights that "model" does not set) and "baseline" (False leaves out the
+            classifier trained on the labels alone).
         say: receives a line for people at each stage.
 
     Raises:
@@ -128,9 +132,10 @@ def measure(model: SemiSupervisedVAE, data: Data, part: str = "test") -> dict[st
     batches = getattr(data, part)(_EVALUATION_BATCH)
     x = data.x_test if part == "test" else data.x_validation
     y = data.y_test if part == "test" else data.y_validation
-    report = evaluation.classification_report(
-        model.predict(x, batch_size=_EVALUATION_BATCH, verbose=0), y, data.class_names
-    )
+    probabilities = model.predict(x, batch_size=_EVALUATION_BATCH, verbose=0)
+    report = evaluation.classification_report(probabilities, y, data.class_names)
+    report["entropy"] = float(np.mean(evaluation.class_entropy(probabilities)))
+    report["mutual_information"] = float(evaluation.class_information(probabilities))
     objective = model.evaluate(batches, verbose=0, return_dict=True)
     bounds = {
         name.removeprefix("monitor/"): float(value)
@@ -156,7 +161,7 @@ def _train(folder: Path, config: dict[str, Any], data: Data, say: Say) -> dict[s
     metrics["environment"] = _environment()
     if data.x_test is not None:
         metrics["test"] = measure(model, data)
-        if len(data.labelled_indices):
+        if len(data.labelled_indices) and config.get("baseline", True):
             metrics["labels_alone"] = _baseline(model, data, config)
     _draw(folder / "figures", model, data, metrics)
     exported = serving.export(model, folder / "export", class_names=data.class_names)
@@ -192,12 +197,16 @@ def _order(config: dict[str, Any], data: Data) -> Order:
 
 def _build(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
     method = tfssvae.METHODS[config["method"]]
-    arguments = dict(config["model"])
+    arguments = _revived(config["model"])
     steps = config["epochs"] * _order(config, data).steps_per_epoch
     counts = len(data.labelled_indices), len(data.unlabelled_indices)
     pixels = int(np.prod(data.input_shape))
-    recommended = method.recommended_weights(*counts, pixels, steps)
-    weights = {**recommended, **arguments.pop("weights", {})}
+    defaults = {
+        "recommended": lambda: method.recommended_weights(*counts, pixels, steps),
+        "paper": lambda: method.paper_weights(*counts) if counts[0] else {},
+        "none": dict,
+    }[config.get("default_weights", "recommended")]()
+    weights = {**defaults, **arguments.pop("weights", {})}
     arguments.setdefault("seed", data.seed)
     model = method(
         data.input_shape,
@@ -206,8 +215,33 @@ def _build(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
         dtype=config["precision"],
         **arguments,
     )
-    model.compile(keras.optimizers.Adam(config["learning_rate"]), metrics=["accuracy"])
+    rate = _revived(config["learning_rate"])
+    model.compile(keras.optimizers.Adam(rate), metrics=["accuracy"])
     return model
+
+
+def _revived(value):
+    """Return a part of a configuration with its serialised objects made.
+
+    Raises:
+        InputError: an object is neither ours nor a Keras schedule: a configuration runs no code.
+    """
+    if isinstance(value, list):
+        return [_revived(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    if "class_name" not in value:
+        return {name: _revived(part) for name, part in value.items()}
+    ours = str(value.get("registered_name")).startswith("tfssvae>")
+    if not ours and value.get("module") != "keras.optimizers.schedules":
+        raise InputError(f"a configuration may not hold a {value['class_name']!r}")
+    register()
+    try:
+        return keras.saving.deserialize_keras_object(value)
+    except (TypeError, ValueError, KeyError) as error:
+        raise InputError(
+            f"the configuration of {value['class_name']} is damaged: {error}"
+        ) from None
 
 
 def _run_driver(model, data: Data, config, folder: Path, state: dict) -> dict[str, list[float]]:
@@ -249,7 +283,7 @@ def _run_driver(model, data: Data, config, folder: Path, state: dict) -> dict[st
 def _baseline(model: SemiSupervisedVAE, data: Data, config: dict[str, Any]) -> dict[str, Any]:
     """Train the same classifier on the labels alone, until it can learn no more from them."""
     baseline = labels_alone(model)
-    baseline.compile(keras.optimizers.Adam(config["learning_rate"]))
+    baseline.compile(keras.optimizers.Adam(_revived(config["learning_rate"])))
     order = training_order(data, config["labelled"], 0)
     epochs = -(-_MIN_STEPS // order.steps_per_epoch)
     train(baseline, data, epochs, config["labelled"], 0, jit_compile=False, verbose=0)

@@ -1,0 +1,212 @@
+"""Published tables, run: a run folder for each row and seed, and the table beside the paper's."""
+
+import json
+import math
+import os
+import statistics
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import tfssvae
+from tfssvae import runs
+from tfssvae.checks import InputError, closest
+from tfssvae.data import load
+from tfssvae.data.pipeline import training_order
+from tfssvae.recipes import TABLES
+from tfssvae.recipes.table import Row, Table
+
+Results = dict[str, dict[int, dict[str, Any]]]
+"""Row -> seed -> the content of metrics.json."""
+
+
+def reproduce(
+    name: str,
+    data: str,
+    epochs: int | None = None,
+    seeds: Sequence[int] = (0,),
+    rows: Sequence[str] | None = None,
+    out: Path | None = None,
+    data_dir: str | None = None,
+    say: Callable[[str], None] = print,
+) -> Path:
+    """Run the rows of a published table on one data set, once for each seed.
+
+    Finished runs are kept and interrupted ones resumed: after an interruption the same call goes
+    on. The table is written after every run.
+
+    Args:
+        name: of the table, such as "mier/table1".
+        data: one of the table's data sets, or any other that `data.load` takes.
+        epochs: of each run; None: the paper's. Schedules shrink in proportion.
+        seeds: each draws labels, initial weights, order and noise.
+        rows: names of rows; None: all.
+        out: folder of the runs and of table.md and table.json; None: under runs/reproduce.
+        data_dir: see `data.load`.
+        say: receives a line for people at each stage.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: a name is unknown, or the folder holds runs with other settings.
+    """
+    if name not in TABLES:
+        raise InputError(f"unknown table {name!r}: {closest(name, TABLES)}")
+    table: Table = TABLES[name]  # type: ignore[assignment]
+    chosen = table.chosen(rows)
+    epochs = table.epochs if epochs is None else epochs
+    if epochs < 1:
+        raise InputError(f"epochs must be at least 1, got {epochs}")
+    slug = f"{name}-{data}".replace("/", "-").replace(":", "-")
+    out = Path(out) if out is not None else Path("runs") / "reproduce" / slug
+    results: Results = {row.name: {} for row in chosen}
+    for seed in dict.fromkeys(seeds):
+        for row in chosen:
+            folder = out / f"{row.name}-seed{seed}"
+            say(f"\n== {row.title}, seed {seed}: {folder}")
+            config = _config(table, row, data, data_dir, seed, epochs)
+            results[row.name][seed] = _result(folder, config, say)
+            text = _markdown(table, chosen, results, name, data, epochs)
+            _write(out / "table.md", text)
+            _write(out / "table.json", _json(table, chosen, results, name, data, epochs))
+            say(f"\n{text}")
+    say(f"the table is in {out / 'table.md'}, for machines in {out / 'table.json'}")
+    return out
+
+
+def _config(table: Table, row: Row, data: str, data_dir, seed: int, epochs: int) -> dict[str, Any]:
+    """Return the configuration of one run (see `runs.start_run`)."""
+    arguments = {
+        **table.data_arguments(data),
+        "labels_per_class": row.labels_per_class,
+        "data_dir": data_dir,
+        "seed": seed,
+    }
+    loaded = load(**arguments)
+    batches = row.settings(1, 1)
+    labelled = min(batches["labelled"], len(loaded.labelled_indices))
+    unlabelled = min(batches["unlabelled"], len(loaded.unlabelled_indices))
+    steps = training_order(loaded, labelled, unlabelled).steps_per_epoch
+    return {
+        **row.settings(steps, epochs),
+        "data": arguments,
+        "epochs": epochs,
+        "labelled": labelled,
+        "unlabelled": unlabelled,
+        "driver": "loop",
+        "precision": "float32",
+        "checkpoint_seconds": 30.0,
+        "baseline": False,
+    }
+
+
+def _result(folder: Path, config: dict[str, Any], say) -> dict[str, Any]:
+    """Return the metrics of a run: of the finished one, or after training the rest of it."""
+    if not (folder / "config.json").exists():
+        return runs.start_run(folder, config, say)
+    found = runs.read_config(folder)
+    asked = json.loads(json.dumps(config))
+    different = sorted(key for key in asked if found.get(key) != asked[key])
+    if different:
+        raise InputError(
+            f"{folder} was run with another {', '.join(different)}: choose another --out"
+        )
+    if (folder / "metrics.json").exists():
+        say("finished before")
+        return json.loads((folder / "metrics.json").read_text())
+    return runs.resume_run(folder, say)
+
+
+def _figures(results: Results, row: Row, metric: str) -> dict[int, float]:
+    """Return seed -> test figure of a row."""
+    return {seed: metrics["test"][metric] for seed, metrics in results[row.name].items()}
+
+
+def _summary(figures: Sequence[float]) -> dict[str, Any]:
+    spread = statistics.stdev(figures) if len(figures) > 1 else None
+    return {"mean": statistics.fmean(figures), "sd": spread, "runs": len(figures)}
+
+
+def _differences(results: Results, row: Row, metric: str) -> list[float]:
+    """Return the row's figures minus its pair's, for the seeds that both have."""
+    if row.pair not in results:
+        return []
+    others = {seed: m["test"][metric] for seed, m in results[row.pair].items()}
+    ours = _figures(results, row, metric)
+    return [value - others[seed] for seed, value in ours.items() if seed in others]
+
+
+def _json(table: Table, rows, results: Results, name: str, data: str, epochs: int) -> str:
+    content: dict[str, Any] = {
+        "table": name,
+        "data": data,
+        "epochs": epochs,
+        "tfssvae": tfssvae.__version__,
+        "rows": {},
+    }
+    for row in rows:
+        if not results[row.name]:
+            continue
+        entry: dict[str, Any] = {"labels_per_class": row.labels_per_class, "metrics": {}}
+        entry["seconds"] = {seed: m["seconds"] for seed, m in results[row.name].items()}
+        for metric in table.metrics:
+            figures = _figures(results, row, metric)
+            differences = _differences(results, row, metric)
+            entry["metrics"][metric] = {
+                "per_seed": figures,
+                **_summary(list(figures.values())),
+                "published": row.published.get(data, {}).get(metric),
+                "minus_pair": _summary(differences) if differences else None,
+            }
+        content["rows"][row.name] = entry
+    return json.dumps(content, indent=2) + "\n"
+
+
+def _markdown(table: Table, rows, results: Results, name: str, data: str, epochs: int) -> str:
+    header, rule = ["model", "runs"], ["---", "---"]
+    for metric, unit in table.metrics.items():
+        header += [f"{metric.replace('_', ' ')}, {unit}", "published", "minus the row without"]
+        rule += ["---"] * 3
+    lines = [f"| {' | '.join(header)} |", f"| {' | '.join(rule)} |"]
+    seeds: dict[int, None] = {}
+    seconds = []
+    for row in rows:
+        if not results[row.name]:
+            continue
+        seeds.update(dict.fromkeys(results[row.name]))
+        seconds += [metrics["seconds"] for metrics in results[row.name].values()]
+        cells = [row.title, str(len(results[row.name]))]
+        for metric, unit in table.metrics.items():
+            scale, digits = (100.0, 2) if unit == "%" else (1.0, 4)
+            published = row.published.get(data, {}).get(metric)
+            differences = _differences(results, row, metric)
+            cells += [
+                _spread(list(_figures(results, row, metric).values()), scale, digits),
+                "" if published is None else f"{published * scale:.{digits}f}",
+                _spread(differences, scale, digits, "+") if differences else "",
+            ]
+        lines.append(f"| {' | '.join(cells)} |")
+    shown = " ".join(map(str, seeds))
+    notes = (
+        f"{data}, {epochs} epochs, last epoch, test data; mean ± sample standard deviation over "
+        f"seeds {shown}; {min(seconds):.0f} to {max(seconds):.0f} s a run; tfssvae "
+        f"{tfssvae.__version__}. `tfssvae reproduce {name} --data {data} --epochs {epochs} "
+        f"--seeds {shown}`"
+    )
+    return "\n".join([f"**{table.title}**", "", *lines, "", notes, ""])
+
+
+def _spread(figures: Sequence[float], scale: float, digits: int, sign: str = "") -> str:
+    summary = _summary(figures)
+    text = f"{summary['mean'] * scale:{sign}.{digits}f}"
+    if summary["sd"] is None or math.isnan(summary["sd"]):
+        return text
+    return f"{text} ± {summary['sd'] * scale:.{digits}f}"
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)

@@ -109,6 +109,9 @@ class M1M2(Autoencoder):
     ) -> dict[str, Weight]:
         """Return weights that train M1 in the first half of the run and M2 in the second.
 
+        On small images KL(q(z1|x) || N(0, I)) weighs pixels / 640, at most 1: with its full weight
+        the few nats that they are worth leave a code of which the classes cannot be read.
+
         Args:
             num_labelled: labelled examples of the data set, possibly none.
             num_unlabelled: unlabelled examples of the data set.
@@ -122,7 +125,8 @@ class M1M2(Autoencoder):
         phase = keras.optimizers.schedules.PiecewiseConstantDecay
         return {
             "*labelled_*": phase(switch, [0.0, 1.0]),
-            "m1_*": phase(switch, [1.0, 0.0]),
+            "m1_reconstruction": phase(switch, [1.0, 0.0]),
+            "m1_kl_z": phase(switch, [min(1.0, num_pixels / 640), 0.0]),
             "classification": phase(switch, [0.0, alpha]),
         }
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from tfssvae import losses
+from tfssvae import losses, networks
 from tfssvae.core import SemiSupervisedVAE, Terms
 
 
@@ -43,11 +43,28 @@ class Supervised(SemiSupervisedVAE):
 
 
 def labels_alone(model: SemiSupervisedVAE) -> Supervised:
-    """Return a fresh, untrained copy of a method's classifier as a supervised baseline."""
+    """Return an untrained supervised baseline for a method.
+
+    It is a fresh copy of the method's classifier; where that does not take images (but a code, or
+    images and an auxiliary variable), the default classifier of images of the same width.
+    """
+    classifier = getattr(model, "classifier", None)
+    inputs = getattr(classifier, "inputs", None) or []
+    if len(inputs) == 1 and tuple(inputs[0].shape[1:]) == model.example_shape:
+        network = keras.models.clone_model(classifier)
+    else:
+        hidden = getattr(model, "hidden", (600,))
+        network = networks.mlp(
+            model.example_shape,
+            hidden[:1],
+            model.num_classes,
+            seed=model.seed,
+            dtype=model.dtype_policy,
+        )
     return Supervised(
         model.example_shape,
         model.num_classes,
-        keras.models.clone_model(model.classifier),
+        network,
         seed=model.seed,
         dtype=model.dtype_policy,
     )

@@ -9,14 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfssvae import data, evaluation, models
+from tfssvae import evaluation, models
 from tfssvae.checks import InputError
 from tfssvae.evaluation.images import SEPARATOR
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return data.load("digits", labels_per_class=10)
+from tfssvae.evaluation.style import luminance, theme
+from tfssvae.regularizers import MIER
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +45,26 @@ def test_reconstructions_stand_below_their_inputs(model, digits):
     np.testing.assert_allclose(found[3, :2], expected[10:], atol=1e-6)
     np.testing.assert_allclose(found[2:, 2:], SEPARATOR)
     assert figure.get_suptitle() == "M2: inputs and their reconstructions"
+
+
+def test_several_models_have_a_row_each_below_the_inputs(model, m2, digits):
+    x = digits.x_test[:12]
+    figure = evaluation.reconstruction_figure({"M2": model, "M2 + MIER": m2}, x)
+    axes = figure.axes[0]
+    assert texts(axes, "y") == ["input", "M2", "M2 + MIER"] * 2
+    found = cells(axes, 6, 10)[:, :, ::8, ::8]
+    for row, pictures in enumerate((x / 255, model.reconstruct(x), m2.reconstruct(x))):
+        np.testing.assert_allclose(found[row], pictures[:10, ..., 0], atol=1e-6)
+        np.testing.assert_allclose(found[3 + row, :2], pictures[10:, ..., 0], atol=1e-6)
+    assert figure.get_suptitle() == "Inputs and their reconstructions"
+
+
+def test_titles_name_the_regularizers(digits):
+    m2 = models.METHODS["m2"](digits.input_shape, 10, 2, (4,), regularizers=[MIER()])
+    figure = evaluation.reconstruction_figure(m2, digits.x_test[:2])
+    assert figure.get_suptitle() == "M2 + MIER: inputs and their reconstructions"
+    figure = evaluation.class_samples_figure(m2, digits.class_names, per_class=1)
+    assert figure.get_suptitle() == "M2 + MIER: generated examples of each class"
 
 
 def test_each_column_of_class_samples_shares_its_noise(model, digits):
@@ -99,6 +116,24 @@ def test_confusion_figure_shows_counts_and_fractions():
     assert texts(axes, "x") == texts(axes, "y") == ["cat", "$dog_{$"]
     assert "3 of 4 correct" in axes.get_title()
     evaluation.figure_pixels(figure)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_counts_stand_out_from_their_cells_on_light_and_dark_pages(dark):
+    counts = np.full((10, 10), 1) + np.diag(np.arange(10) ** 3)  # fractions from 0.1 to 0.99
+    with theme(dark):
+        figure = evaluation.confusion_figure(counts, [str(k) for k in range(10)])
+    assert (luminance(figure.get_facecolor()[:3]) < 0.5) == dark
+    axes = figure.axes[0]
+    image = axes.images[0]
+    # Nothing is confused: the cell is of the colour of the page, bright or dark.
+    assert (luminance(image.cmap(0)[:3]) < 0.5) == dark
+    for text in axes.texts:
+        column, row = text.get_position()
+        cell = image.cmap(image.norm(counts[row, column] / counts[row].sum()))
+        assert abs(luminance(text.get_color()) - luminance(cell[:3])) > 0.45
+    after = evaluation.history_figure({"loss": [1.0]})
+    assert luminance(after.get_facecolor()[:3]) > 0.9
 
 
 def test_names_of_a_hundred_classes_do_not_overlap_in_the_confusion_matrix():
@@ -185,6 +220,8 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
 def test_bad_input_is_refused(model, digits, tmp_path):
     with pytest.raises(InputError, match=r"x must have shape \(n, 8, 8, 1\)"):
         evaluation.reconstruction_figure(model, np.zeros((1, 4, 4, 1)))
+    with pytest.raises(InputError, match="got an empty dict"):
+        evaluation.reconstruction_figure({}, digits.x_test[:1])
     with pytest.raises(InputError, match=r"class_names must be 10 names, one per class, got \['a'"):
         evaluation.class_samples_figure(model, ["a", "b"])
     with pytest.raises(InputError, match="per_class must be at least 1"):

@@ -36,7 +36,7 @@ def classifier_features(model, x: ArrayLike, batch_size: int = 500) -> NDArray[n
     x = check_images(x, shape=model.example_shape)
     network = without_head(classifier)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def features(images):
         inputs = _classifier_inputs(model, scale_images(images))
         return tf.cast(network(inputs, training=False), tf.float32)

@@ -71,7 +71,7 @@ def unlabelled_bound(model, x: ArrayLike, batch_size: int = 500) -> NDArray[np.f
     """
     x = check_images(x, shape=model.example_shape)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def bound(images):
         noise = Noise(model.seed, FIXED_STEP)
         batch = make_batch(images, model.example_shape, model.num_classes, noise)

@@ -6,6 +6,7 @@ from tfssvae import layers, losses
 from tfssvae.batch import Batch
 from tfssvae.layers import Pairs
 from tfssvae.noise import Noise
+from tfssvae.schedules import linear_ramp
 from tfssvae.weights import Weight
 
 CLASS_TERMS = {
@@ -56,8 +57,8 @@ def part_names(parts: dict[str, str]) -> dict[str, str]:
     return {**both, **CLASS_TERMS}
 
 
-def classification_weight(num_labelled: int, num_unlabelled: int) -> dict[str, Weight]:
-    """Return alpha = 0.1 N / N_labelled, relative to the mean labelled bound.
+def paper_alpha(num_labelled: int, num_unlabelled: int) -> float:
+    """Return 0.1 N / N_labelled, the weight of the classification term beside the mean bound.
 
     The papers write alpha = 0.1 N for a sum over labelled examples; this reading is that of
     published code (60 for 100 labels of MNIST).
@@ -66,7 +67,37 @@ def classification_weight(num_labelled: int, num_unlabelled: int) -> dict[str, W
         num_labelled: labelled examples of the data set, at least 1.
         num_unlabelled: unlabelled examples of the data set.
     """
-    return {"classification": 0.1 * (num_labelled + num_unlabelled) / num_labelled}
+    return 0.1 * (num_labelled + num_unlabelled) / num_labelled
+
+
+def recommended_weights(
+    num_labelled: int, num_unlabelled: int, num_pixels: int, steps: int, code: str = "*_kl_z"
+) -> dict[str, Weight]:
+    """Return weights that let the class explain the image before the code does.
+
+    alpha is the paper's, and at least 10: where labels are a good part of the data the paper's
+    falls to 1 and lets the bound overrule them.
+
+    The more pixels, the more a code is worth: with a weight of 1 from the start it explains
+    everything, and the class nothing. While the code is costly the class has to explain the
+    image, and unlabelled images teach the classifier. The weight of the code's divergence falls
+    from pixels / 100, at most 8, to 1 in the first half of the run; the second half optimises the
+    paper's objective.
+
+    Args:
+        num_labelled: labelled examples of the data set, possibly none.
+        num_unlabelled: unlabelled examples of the data set.
+        num_pixels: values of one example.
+        steps: optimizer steps of the whole run.
+        code: pattern of the names of the code's divergences.
+    """
+    weights: dict[str, Weight] = {}
+    if num_labelled:
+        weights["classification"] = max(10.0, paper_alpha(num_labelled, num_unlabelled))
+    initial = min(8.0, num_pixels / 100)
+    if initial > 1.0:
+        weights[code] = linear_ramp(1.0, max(1, steps // 2), initial)
+    return weights
 
 
 def class_monitors(logits: tf.Tensor) -> dict[str, tf.Tensor]:

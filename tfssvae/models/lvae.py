@@ -22,10 +22,11 @@ from tfssvae.checks import InputError
 from tfssvae.core import SemiSupervisedVAE, Terms
 from tfssvae.models.exact import (
     class_monitors,
-    classification_weight,
     every_class,
     exact_terms,
+    paper_alpha,
     part_names,
+    recommended_weights,
     sample_classes,
 )
 from tfssvae.noise import Noise
@@ -144,7 +145,14 @@ class LVAE(SemiSupervisedVAE):
     @classmethod
     def paper_weights(cls, num_labelled: int, num_unlabelled: int) -> dict[str, Weight]:
         """Return alpha = 0.1 N / N_labelled of the classification term, as for M2."""
-        return classification_weight(num_labelled, num_unlabelled)
+        return {"classification": paper_alpha(num_labelled, num_unlabelled)}
+
+    @classmethod
+    def recommended_weights(
+        cls, num_labelled: int, num_unlabelled: int, num_pixels: int, steps: int
+    ) -> dict[str, Weight]:
+        """Return weights as for M2: see `exact.recommended_weights`."""
+        return recommended_weights(num_labelled, num_unlabelled, num_pixels, steps, "*_kl_z*")
 
     # The model's densities ---------------------------------------------------------------------
 

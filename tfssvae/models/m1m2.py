@@ -19,8 +19,8 @@ from tfssvae.batch import Batch
 from tfssvae.core import Terms
 from tfssvae.models.exact import (
     class_monitors,
-    classification_weight,
     exact_terms,
+    paper_alpha,
     part_names,
     sample_classes,
 )
@@ -101,7 +101,7 @@ class M1M2(Autoencoder):
     @classmethod
     def paper_weights(cls, num_labelled: int, num_unlabelled: int) -> dict[str, Weight]:
         """Return alpha = 0.1 N / N_labelled of the classification term."""
-        return classification_weight(num_labelled, num_unlabelled)
+        return {"classification": paper_alpha(num_labelled, num_unlabelled)}
 
     @classmethod
     def recommended_weights(
@@ -119,9 +119,7 @@ class M1M2(Autoencoder):
             steps: optimizer steps of the whole run.
         """
         switch = [steps // 2]
-        alpha = 1.0
-        if num_labelled:
-            (alpha,) = classification_weight(num_labelled, num_unlabelled).values()
+        alpha = paper_alpha(num_labelled, num_unlabelled) if num_labelled else 1.0
         phase = keras.optimizers.schedules.PiecewiseConstantDecay
         return {
             "*labelled_*": phase(switch, [0.0, 1.0]),

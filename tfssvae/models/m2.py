@@ -18,14 +18,14 @@ from tfssvae.batch import Batch
 from tfssvae.core import SemiSupervisedVAE, Terms
 from tfssvae.models.exact import (
     class_monitors,
-    classification_weight,
     every_class,
     exact_terms,
+    paper_alpha,
     part_names,
+    recommended_weights,
     sample_classes,
 )
 from tfssvae.noise import Noise
-from tfssvae.schedules import linear_ramp
 from tfssvae.weights import Weight
 
 
@@ -99,37 +99,17 @@ class M2(SemiSupervisedVAE):
     @classmethod
     def paper_weights(cls, num_labelled: int, num_unlabelled: int) -> dict[str, Weight]:
         """Return alpha of eq. 4, 0.1 N / N_labelled."""
-        return classification_weight(num_labelled, num_unlabelled)
+        return {"classification": paper_alpha(num_labelled, num_unlabelled)}
 
     @classmethod
     def recommended_weights(
         cls, num_labelled: int, num_unlabelled: int, num_pixels: int, steps: int
     ) -> dict[str, Weight]:
-        """Return a larger alpha for small data, and for large images a falling weight of the code.
+        """Return a larger alpha for small data, and a falling weight of KL(q(z|x,y) || p(z)).
 
-        alpha is the paper's, and at least 10: where labels are a good part of the data the paper's
-        falls to 1 and lets the bound overrule them.
-
-        The more pixels, the more a code is worth: with a weight of 1 from the start it explains
-        everything, and the class nothing. While the code is costly the class has to explain the
-        image, and unlabelled images teach the classifier. The weight of KL(q(z|x,y) || p(z)) falls
-        from pixels / 100, at most 8, to 1 in the first half of the run; the second half optimises
-        the paper's objective.
-
-        Args:
-            num_labelled: labelled examples of the data set, possibly none.
-            num_unlabelled: unlabelled examples of the data set.
-            num_pixels: values of one example.
-            steps: optimizer steps of the whole run.
+        See `exact.recommended_weights` for the reasons.
         """
-        weights: dict[str, Weight] = {}
-        if num_labelled:
-            (alpha,) = cls.paper_weights(num_labelled, num_unlabelled).values()
-            weights["classification"] = max(10.0, alpha)
-        initial = min(8.0, num_pixels / 100)
-        if initial > 1.0:
-            weights["*_kl_z"] = linear_ramp(1.0, max(1, steps // 2), initial)
-        return weights
+        return recommended_weights(num_labelled, num_unlabelled, num_pixels, steps)
 
     # The model's densities ---------------------------------------------------------------------
 

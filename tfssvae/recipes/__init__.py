@@ -1,6 +1,6 @@
 """The published experiments: a file per paper, and one line in TABLES per table.
 
-    tfssvae reproduce mier/table1 --data fashion_mnist --epochs 30 --seeds 0 1 2
+`tfssvae reproduce mier/table1 --data fashion_mnist --epochs 30 --seeds 0 1 2` runs one.
 """
 
 from tfssvae.registry import Registry

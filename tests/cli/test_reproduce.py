@@ -1,0 +1,86 @@
+"""`tfssvae reproduce` and `--regularizer`."""
+
+import json
+
+import pytest
+
+from tfssvae.cli import main
+
+ARGUMENTS = ["reproduce", "mier/table1", "--data", "digits", "--epochs", "1", "--rows", "lvae"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reproduce") / "table"
+    rows = ["lvae+mier", "--seeds", "0", "1", "--out", str(folder)]
+    assert main([*ARGUMENTS, *rows]) == 0
+    return folder
+
+
+def test_the_table_is_the_runs(folder):
+    table = json.loads((folder / "table.json").read_text())
+    assert set(table["rows"]) == {"lvae", "lvae+mier"}
+    accuracies = {}
+    for row in table["rows"]:
+        for seed in ("0", "1"):
+            run = json.loads((folder / f"{row}-seed{seed}" / "metrics.json").read_text())
+            accuracies[row, seed] = run["test"]["accuracy"]
+            found = table["rows"][row]["metrics"]["accuracy"]["per_seed"][seed]
+            assert found == accuracies[row, seed]
+    differences = [accuracies["lvae+mier", seed] - accuracies["lvae", seed] for seed in "01"]
+    paired = table["rows"]["lvae+mier"]["metrics"]["accuracy"]["minus_pair"]
+    assert paired["mean"] == pytest.approx(sum(differences) / 2)
+    assert paired["sd"] == pytest.approx(abs(differences[0] - differences[1]) / 2**0.5)
+    text = (folder / "table.md").read_text()
+    assert "LVAE+MIER" in text
+    assert "seeds 0 1" in text
+
+
+def test_finished_runs_are_kept(folder, capsys):
+    before = (folder / "table.json").read_text()
+    rows = ["lvae+mier", "--seeds", "0", "1", "--out", str(folder)]
+    assert main([*ARGUMENTS, *rows]) == 0
+    assert capsys.readouterr().out.count("finished before") == 4
+    assert (folder / "table.json").read_text() == before
+
+
+def test_runs_with_other_settings_are_refused(folder, capsys):
+    arguments = [*ARGUMENTS, "--out", str(folder)]
+    arguments[arguments.index("1")] = "2"
+    assert main(arguments) == 2
+    assert "another epochs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["reproduce", "mier/table9", "--data", "digits"], 'did you mean "mier/table'),
+        (["reproduce", "mier/table1", "--data", "digits", "--rows", "m3"], "unknown row"),
+        (["reproduce", "mier/table1", "--data", "digits", "--epochs", "0"], "at least 1"),
+        (["train", "m2", "--data", "digits", "--regularizer", "miner"], 'did you mean "mier"'),
+        (["train", "m2", "--data", "digits", "--regularizer", "mier:bta=5"], "bta"),
+        (["train", "m2", "--data", "digits", "--regularizer", "mier:momentum=2"], "momentum"),
+    ],
+)
+def test_bad_arguments_are_refused_in_one_sentence(arguments, message, capsys):
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_regularizer_of_the_command_line_is_trained_and_kept(tmp_path):
+    out = tmp_path / "run"
+    arguments = ["train", "m2", "--data", "digits", "--labels-per-class", "5", "--epochs", "1"]
+    settings = ["--set", "hidden=(8,)", "--set", "latent_dim=2", "--out", str(out)]
+    assert main([*arguments, *settings, "--regularizer", "mier:beta=3,gamma=0.5"]) == 0
+    (kept,) = json.loads((out / "config.json").read_text())["model"]["regularizers"]
+    assert (kept["config"]["beta"], kept["config"]["gamma"]) == (3, 0.5)
+    history = json.loads((out / "metrics.json").read_text())["history"]
+    assert history["mier_entropy"][0] == pytest.approx(3 * history["monitor/mier_entropy"][0])
+
+
+def test_a_configuration_runs_no_code(tmp_path, capsys):
+    out = tmp_path / "run"
+    arguments = ["train", "m2", "--data", "digits", "--labels-per-class", "5", "--epochs", "1"]
+    harmful = "{'class_name': 'Lambda', 'module': 'keras.layers', 'config': {}}"
+    assert main([*arguments, "--set", f"prior={harmful}", "--out", str(out)]) == 2
+    assert "may not hold" in capsys.readouterr().err

@@ -1,0 +1,94 @@
+"""The tables of a report."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from tfssvae.report.page import Table
+from tfssvae.report.run import Run
+
+_LONGEST_SETTING = 300  # characters: the configuration of a whole network says nothing to people
+_UNMEASURED = "-"
+
+
+def summary(runs: Sequence[Run]) -> Table:
+    """Return what each run was asked for and was done with."""
+    columns = [_facts(run) for run in runs]
+    names = list(dict.fromkeys(name for facts in columns for name in facts))
+    rows = [(name, *(facts.get(name, _UNMEASURED) for facts in columns)) for name in names]
+    return Table(("", *(run.name for run in runs)), rows)
+
+
+def _facts(run: Run) -> dict[str, str]:
+    config, data = run.config, run.data
+    environment = dict(run.metrics["environment"])
+    machine = [environment.pop(name, "") for name in ("platform", "devices")]
+    shape = " x ".join(map(str, data.input_shape))
+    parts = {
+        "labelled": len(data.labelled_indices),
+        "unlabelled": len(data.unlabelled_indices),
+        "validation": len(data.validation_indices),
+        "test": 0 if data.x_test is None else len(data.x_test),
+    }
+    return {
+        "method": config["method"],
+        "data": f"{data.name}: {shape}, {data.num_classes} classes",
+        "examples": ", ".join(f"{count:,} {part}" for part, count in parts.items()),
+        "settings": _described(config["model"])[1:-1] or "those of the method",
+        "epochs": f"{config['epochs']:,}",
+        "batch": f"{config.get('labelled')} labelled + {config.get('unlabelled')} unlabelled",
+        "learning rate": _described(config.get("learning_rate")),
+        "precision": str(config.get("precision")),
+        "training": f"{run.metrics['seconds']:,.0f} s with {config['driver']}",
+        "versions": ", ".join(f"{name} {version}" for name, version in environment.items()),
+        "machine": ", ".join(machine),
+    }
+
+
+def _described(value: Any) -> str:
+    """Return a setting as people write it: Keras's configurations as Name(argument=value)."""
+    if isinstance(value, dict) and "class_name" in value:
+        hidden = ("name", "trainable", "dtype")
+        arguments = {k: v for k, v in value.get("config", {}).items() if k not in hidden}
+        text = f"{value['class_name']}({_described(arguments)[1:-1]})"
+    elif isinstance(value, dict):
+        text = f"({', '.join(f'{name}={_described(one)}' for name, one in value.items())})"
+    elif isinstance(value, list | tuple):
+        text = f"({', '.join(map(_described, value))})"
+    else:
+        text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= _LONGEST_SETTING else f"{text[: _LONGEST_SETTING - 1]}…"
+
+
+def figures_table(runs: Sequence[Run]) -> Table:
+    """Return the test figures, a column for each run and for its classifier on labels alone."""
+    columns: dict[str, dict[str, Any]] = {}
+    for run in runs:
+        columns[run.name] = run.figures
+        if "labels_alone" in run.metrics:
+            name = "labels alone" if len(runs) == 1 else f"{run.name}, labels alone"
+            columns[name] = run.metrics["labels_alone"]
+    most = f"{math.log(runs[0].data.num_classes):.3f}"
+    lines = {
+        "accuracy": "{accuracy:.2%}",
+        "error": "{error:.2%}",
+        "calibration error (ECE)": "{expected_calibration_error:.4f}",
+        "log loss, nats": "{log_loss:.4f}",
+        "entropy of the classifier H(q(y|x)), nats": "{entropy:.4f}",
+        f"mutual information I(y; x), nats (at most {most})": "{mutual_information:.4f}",
+        "bound on log p(x), nats: mean ± deviation over examples": (
+            "{unlabelled_bound:.2f} ± {unlabelled_bound_std:.2f}"
+        ),
+    }
+    rows = [
+        (name, *(_filled(template, figures) for figures in columns.values()))
+        for name, template in lines.items()
+    ]
+    return Table(("", *columns), rows, numbers=True)
+
+
+def _filled(template: str, figures: dict[str, Any]) -> str:
+    try:
+        return template.format_map(figures)
+    except KeyError:
+        return _UNMEASURED

@@ -162,7 +162,7 @@ def test_sample_weights_silence_labels(wine):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"method": "m3"}, "known: m2"),
+        ({"method": "m3"}, "known: adgm"),
         ({"epochs": 0}, "at least 1"),
         ({"learning_rate": -1.0}, "learning_rate"),
         ({"image_shape": (5, 5)}, "13"),

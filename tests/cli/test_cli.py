@@ -144,7 +144,7 @@ def test_a_run_whose_data_changed_is_not_resumed(tmp_path, capsys):
 BAD = {
     "no method": (["train"], "name a method"),
     "no data": (["train", "m2"], "--data"),
-    "unknown method": (["train", "m3", "--data", "digits"], "known: m2"),
+    "unknown method": (["train", "m3", "--data", "digits"], "known: adgm"),
     "unknown data": (["train", "m2", "--data", "mnits"], "mnist"),
     "unknown argument": ([*TRAIN, "--set", "latent=3"], "latent_dim"),
     "malformed argument": ([*TRAIN, "--set", "latent_dim"], "ARGUMENT=VALUE"),

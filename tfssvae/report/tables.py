@@ -35,6 +35,7 @@ def _facts(run: Run) -> dict[str, str]:
         "data": f"{data.name}: {shape}, {data.num_classes} classes",
         "examples": ", ".join(f"{count:,} {part}" for part, count in parts.items()),
         "settings": _described(config["model"])[1:-1] or "those of the method",
+        "weights not set": str(config.get("default_weights", "recommended")),
         "epochs": f"{config['epochs']:,}",
         "batch": f"{config.get('labelled')} labelled + {config.get('unlabelled')} unlabelled",
         "learning rate": _described(config.get("learning_rate")),

@@ -395,7 +395,10 @@ def _build_model(
             raise InputError(f'method "{method}" has no argument "{name}": {closest(name, known)}')
     if weights is None:
         counts = len(data.labelled_indices), len(data.unlabelled_indices)
+        arguments = {"regularizers": method_class.paper_regularizers(), **arguments}
         weights = method_class.recommended_weights(*counts, int(np.prod(data.input_shape)), steps)
+        for regularizer in arguments["regularizers"]:
+            weights = {**regularizer.recommended_weights(steps), **weights}
     model = method_class(
         data.input_shape, data.num_classes, weights=weights, seed=data.seed, **arguments
     )

@@ -29,7 +29,8 @@ class Terms(NamedTuple):
             begins with "unlabelled_" one per unlabelled example, any other is averaged as it is.
         logits: (L + U, K) unnormalised log q(y|x), for metrics and regularizers.
         monitors: name -> values that are logged under "monitor/" and not part of the loss.
-        latents: name -> distribution or tensor that a regularizer may use, such as "z".
+        latents: name -> posterior q(.|x) of each example (L + U rows), such as "z", that a
+            regularizer may use.
     """
 
     values: dict[str, tf.Tensor]
@@ -55,7 +56,7 @@ class SemiSupervisedVAE(keras.Model):
         class_prior: p(y): None for uniform, K probabilities, or "labels" to estimate it from the
             labels seen in training (add-one smoothing).
         weights: term -> number or schedule; names may be patterns such as "*_kl_z".
-        regularizers: further named terms (see `tfssvae.regularizers`).
+        regularizers: further named terms (see `tfssvae.regularizers`); None is the paper's choice.
         seed: of the noise and of the initial weights of the default networks.
     """
 
@@ -68,7 +69,7 @@ class SemiSupervisedVAE(keras.Model):
         num_classes: int,
         class_prior=None,
         weights: Mapping[str, Weight] | None = None,
-        regularizers: Sequence = (),
+        regularizers: Sequence | None = None,
         seed: int = 0,
         **kwargs,
     ):
@@ -80,7 +81,8 @@ class SemiSupervisedVAE(keras.Model):
         self.num_pixels = int(np.prod(self.example_shape))
         self.class_prior = _checked_prior(class_prior, self.num_classes)
         self.weight_settings = dict(weights or {})
-        self.regularizers = list(regularizers)
+        chosen = self.paper_regularizers() if regularizers is None else regularizers
+        self.regularizers = list(chosen)
         self.seed = int(seed)
         self.steps_done = self._counter("steps_done", (), "int64")
         self.class_counts = self._counter("class_counts", (self.num_classes,), "float32")
@@ -120,6 +122,11 @@ class SemiSupervisedVAE(keras.Model):
     def paper_weights(cls, num_labelled: int, num_unlabelled: int) -> dict[str, Weight]:
         """Return the paper's weights for a data set with this many labels (at least one)."""
         raise NotImplementedError
+
+    @classmethod
+    def paper_regularizers(cls) -> list:
+        """Return the regularizers of the method's paper, which it has where none are given."""
+        return []
 
     @classmethod
     def recommended_weights(
@@ -207,7 +214,8 @@ class SemiSupervisedVAE(keras.Model):
     def _objective(self, batch: Batch, training: bool) -> Terms:
         if training and self.class_prior == "labels":
             seen = tf.one_hot(batch.labels, self.num_classes)
-            self.class_counts.assign_add(tf.reduce_sum(seen, axis=0))
+            # TensorFlow's own: Keras's assign_add would sum the old counts over replicas too.
+            self.class_counts.value.assign_add(tf.reduce_sum(seen, axis=0))
         terms = self.terms(batch, training)
         values = dict(terms.values)
         monitors = {**self._bounds(terms), **terms.monitors}

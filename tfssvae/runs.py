@@ -201,11 +201,14 @@ def _build(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
     steps = config["epochs"] * _order(config, data).steps_per_epoch
     counts = len(data.labelled_indices), len(data.unlabelled_indices)
     pixels = int(np.prod(data.input_shape))
+    regularizers = arguments.setdefault("regularizers", method.paper_regularizers())
     defaults = {
         "recommended": lambda: method.recommended_weights(*counts, pixels, steps),
         "paper": lambda: method.paper_weights(*counts) if counts[0] else {},
         "none": dict,
     }[config.get("default_weights", "recommended")]()
+    for regularizer in regularizers:
+        defaults = {**regularizer.recommended_weights(steps), **defaults}
     weights = {**defaults, **arguments.pop("weights", {})}
     arguments.setdefault("seed", data.seed)
     model = method(

@@ -1,6 +1,7 @@
 """Keras layers over TensorFlow Probability distributions."""
 
 from tfssvae.layers.gaussian import GaussianHead, StandardNormalPrior, gaussian, reparameterize
+from tfssvae.layers.gumbel import gumbel_softmax
 from tfssvae.layers.images import scale_images
 from tfssvae.layers.ladder import precision_weighted_merge
 from tfssvae.layers.likelihood import BernoulliLikelihood, GaussianLikelihood, get_likelihood
@@ -16,6 +17,7 @@ __all__ = [
     "StandardNormalPrior",
     "gaussian",
     "get_likelihood",
+    "gumbel_softmax",
     "precision_weighted_merge",
     "reparameterize",
     "repeat_rows",

@@ -7,8 +7,16 @@ from tfssvae.losses.categorical import (
     entropy,
     kl_categorical,
     mutual_information,
+    optimal_interpolation,
+    smooth_labels,
+    soft_label_consistency,
 )
-from tfssvae.losses.gaussian import gaussian_log_prob, kl_gaussian
+from tfssvae.losses.gaussian import (
+    gaussian_log_prob,
+    kl_gaussian,
+    optimal_match,
+    pairwise_gaussian_kl,
+)
 
 __all__ = [
     "bernoulli_log_prob",
@@ -20,4 +28,9 @@ __all__ = [
     "kl_gaussian",
     "marginalize",
     "mutual_information",
+    "optimal_interpolation",
+    "optimal_match",
+    "pairwise_gaussian_kl",
+    "smooth_labels",
+    "soft_label_consistency",
 ]

@@ -14,6 +14,7 @@ METHODS = Registry(
         "adgm": "tfssvae.models.adgm:ADGM",
         "sdgm": "tfssvae.models.adgm:SDGM",
         "lvae": "tfssvae.models.lvae:LVAE",
+        "shot_vae": "tfssvae.models.shot_vae:ShotVAE",
     },
 )
 

@@ -19,6 +19,7 @@ from tfssvae.batch import Batch
 from tfssvae.core import FIXED_STEP, SemiSupervisedVAE, Terms
 from tfssvae.models.exact import (
     class_monitors,
+    code_of_images,
     every_class,
     exact_terms,
     paper_alpha,
@@ -209,7 +210,7 @@ class ADGM(SemiSupervisedVAE):
             values=exact_terms(batch, pairs, logits, self.log_class_prior(), parts),
             logits=logits,
             monitors=class_monitors(pairs.split_examples(logits)[1]),
-            latents={"z": q_z, "a": q_a},
+            latents={"z": code_of_images(pairs, q_z, logits), "a": q_a},
         )
 
     # What a trained model gives ----------------------------------------------------------------

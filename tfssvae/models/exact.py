@@ -1,6 +1,7 @@
 """What the methods that sum over every class share: the terms that y adds to a bound."""
 
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from tfssvae import layers, losses
 from tfssvae.batch import Batch
@@ -98,6 +99,22 @@ def recommended_weights(
     if initial > 1.0:
         weights[code] = linear_ramp(1.0, max(1, steps // 2), initial)
     return weights
+
+
+def code_of_images(pairs: Pairs, q_z: tfd.Distribution, logits: tf.Tensor) -> tfd.Distribution:
+    """Return q(z|x) of each example from q(z|x, y) of each pair: (L + U,) Gaussians over d.
+
+    For an unlabelled example q(z|x) = sum_y q(y|x) q(z|x, y); the Gaussian of the same moments
+    stands for it, the closest one in KL(q || .). A labelled example keeps its class.
+    """
+    logits_u = pairs.split_examples(logits)[1]
+    mean_l, means = pairs.split(q_z.mean())
+    variance_l, variances = pairs.split(q_z.variance())
+    mean = losses.marginalize(means, logits_u)
+    spread = tf.math.squared_difference(means, mean[:, None])
+    variance = losses.marginalize(variances + spread, logits_u)
+    log_var = tf.math.log(tf.concat([variance_l, variance], axis=0))
+    return layers.gaussian(tf.concat([mean_l, mean], axis=0), log_var)
 
 
 def class_monitors(logits: tf.Tensor) -> dict[str, tf.Tensor]:

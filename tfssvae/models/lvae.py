@@ -22,6 +22,7 @@ from tfssvae.checks import InputError
 from tfssvae.core import SemiSupervisedVAE, Terms
 from tfssvae.models.exact import (
     class_monitors,
+    code_of_images,
     every_class,
     exact_terms,
     paper_alpha,
@@ -222,7 +223,10 @@ class LVAE(SemiSupervisedVAE):
             values=exact_terms(batch, pairs, logits, self.log_class_prior(), parts),
             logits=logits,
             monitors=class_monitors(pairs.split_examples(logits)[1]),
-            latents={f"z{number}": level.posterior for number, level in enumerate(levels, 1)},
+            latents={
+                f"z{number}": code_of_images(pairs, level.posterior, logits)
+                for number, level in enumerate(levels, 1)
+            },
         )
 
     # What a trained model gives ----------------------------------------------------------------

@@ -19,6 +19,7 @@ from tfssvae.batch import Batch
 from tfssvae.core import Terms
 from tfssvae.models.exact import (
     class_monitors,
+    code_of_images,
     exact_terms,
     paper_alpha,
     part_names,
@@ -180,7 +181,7 @@ class M1M2(Autoencoder):
             },
             logits=logits,
             monitors={**bounds, **class_monitors(pairs.split_examples(logits)[1])},
-            latents={"z": q_z1, "z2": q_z2},
+            latents={"z": q_z1, "z2": code_of_images(pairs, q_z2, logits)},
         )
 
     # What a trained model gives beside M1's views ------------------------------------------------

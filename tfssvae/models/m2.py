@@ -18,6 +18,7 @@ from tfssvae.batch import Batch
 from tfssvae.core import SemiSupervisedVAE, Terms
 from tfssvae.models.exact import (
     class_monitors,
+    code_of_images,
     every_class,
     exact_terms,
     paper_alpha,
@@ -146,7 +147,7 @@ class M2(SemiSupervisedVAE):
             values=exact_terms(batch, pairs, logits, self.log_class_prior(), parts),
             logits=logits,
             monitors=class_monitors(pairs.split_examples(logits)[1]),
-            latents={"z": q_z},
+            latents={"z": code_of_images(pairs, q_z, logits)},
         )
 
     # What a trained model gives ----------------------------------------------------------------

@@ -6,6 +6,7 @@ REGULARIZERS = Registry(
     "REGULARIZERS",
     {
         "mier": "tfssvae.regularizers.mier:MIER",
+        "interpolation": "tfssvae.regularizers.interpolation:OptimalInterpolation",
     },
 )
 

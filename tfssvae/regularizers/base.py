@@ -37,3 +37,7 @@ class Regularizer(keras.layers.Layer):
     def default_weights(self) -> dict[str, Weight]:
         """Return the weights of its terms that differ from 1 when the user sets none."""
         return {}
+
+    def recommended_weights(self, steps: int) -> dict[str, Weight]:
+        """Return the weights for a run of so many steps: a warm-up lasts as long as the run."""
+        return self.default_weights()

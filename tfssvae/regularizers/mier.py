@@ -16,6 +16,7 @@ import tensorflow_probability as tfp
 
 from tfssvae import checks, losses
 from tfssvae.regularizers.base import Regularizer
+from tfssvae.regularizers.replicas import of_all_replicas
 
 
 @keras.saving.register_keras_serializable("tfssvae")
@@ -67,7 +68,7 @@ class MIER(Regularizer):
         if not self.built:
             self.build(model.num_classes)
         logits = terms.logits[batch.num_labelled :]
-        log_probs = _of_all_replicas(tf.nn.log_softmax(logits))
+        log_probs = of_all_replicas(tf.nn.log_softmax(logits))
         rows = tf.cast(tf.shape(log_probs)[0], tf.float32)
         log_mean = tf.reduce_logsumexp(log_probs, axis=0) - tf.math.log(rows)
         entropy_of_mean = losses.entropy(log_mean[None])[0]
@@ -95,10 +96,3 @@ class MIER(Regularizer):
     def get_config(self):
         config = {"beta": self.beta, "gamma": self.gamma, "momentum": self.momentum}
         return {**super().get_config(), **config}
-
-
-def _of_all_replicas(values: tf.Tensor) -> tf.Tensor:
-    replica = tf.distribute.get_replica_context()
-    if replica is None or replica.num_replicas_in_sync == 1:
-        return values
-    return replica.all_gather(values, axis=0)

@@ -1,0 +1,27 @@
+"""Draws from a categorical distribution that gradients pass through."""
+
+import tensorflow as tf
+
+
+def gumbel_softmax(logits, noise, temperature: float, hard: bool = False) -> tf.Tensor:
+    """Return softmax((log q + g) / temperature), a relaxed one-hot draw (Jang et al., 2017).
+
+    Args:
+        logits: (..., K) unnormalised log-probabilities.
+        noise: (..., K) standard Gumbel draws.
+        temperature: positive; towards 0 the draw becomes one-hot.
+        hard: return the one-hot argmax, an exact draw, with the gradient of the relaxed one
+            (straight-through Gumbel-max).
+
+    Returns:
+        (..., K) float32 that sum to 1.
+    """
+    scores = tf.cast(logits, tf.float32) + noise
+    # TensorFlow's arithmetic optimizer rewrites a plain division, but not in every driver's graph:
+    # with this one all drivers round alike.
+    relaxed = tf.nn.softmax(tf.math.divide_no_nan(scores, temperature))
+    if not hard:
+        return relaxed
+    one_hot = tf.one_hot(tf.argmax(scores, axis=-1), scores.shape[-1])
+    # In this order the value is exactly one-hot: the bracket is an exact 0.
+    return tf.stop_gradient(one_hot) + (relaxed - tf.stop_gradient(relaxed))

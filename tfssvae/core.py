@@ -7,6 +7,7 @@ from typing import ClassVar, NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from tfssvae import checks
 from tfssvae.batch import Batch, make_batch
@@ -36,7 +37,7 @@ class Terms(NamedTuple):
     values: dict[str, tf.Tensor]
     logits: tf.Tensor
     monitors: dict[str, tf.Tensor] = {}  # noqa: RUF012 - a default of a NamedTuple, never mutated
-    latents: dict[str, object] = {}  # noqa: RUF012
+    latents: dict[str, tfd.Distribution] = {}  # noqa: RUF012
 
 
 class SemiSupervisedVAE(keras.Model):

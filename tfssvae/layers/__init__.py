@@ -1,25 +1,43 @@
 """Keras layers over TensorFlow Probability distributions."""
 
+from tfssvae.layers.dropout import ChannelDropout
 from tfssvae.layers.gaussian import GaussianHead, StandardNormalPrior, gaussian, reparameterize
-from tfssvae.layers.gumbel import gumbel_softmax
+from tfssvae.layers.gumbel import gumbel_max, gumbel_softmax
 from tfssvae.layers.images import scale_images
 from tfssvae.layers.ladder import precision_weighted_merge
+from tfssvae.layers.layouts import (
+    circle_layout,
+    grid_layout,
+    line_layout,
+    one_hot_layout,
+    similarity_layout,
+)
 from tfssvae.layers.likelihood import BernoulliLikelihood, GaussianLikelihood, get_likelihood
 from tfssvae.layers.merged_dense import MergedDense
+from tfssvae.layers.mixture import GaussianMixturePrior, component_overlap
 from tfssvae.layers.pairs import Pairs, repeat_rows
 
 __all__ = [
     "BernoulliLikelihood",
+    "ChannelDropout",
     "GaussianHead",
     "GaussianLikelihood",
+    "GaussianMixturePrior",
     "MergedDense",
     "Pairs",
     "StandardNormalPrior",
+    "circle_layout",
+    "component_overlap",
     "gaussian",
     "get_likelihood",
+    "grid_layout",
+    "gumbel_max",
     "gumbel_softmax",
+    "line_layout",
+    "one_hot_layout",
     "precision_weighted_merge",
     "reparameterize",
     "repeat_rows",
     "scale_images",
+    "similarity_layout",
 ]

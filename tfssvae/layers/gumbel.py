@@ -25,3 +25,26 @@ def gumbel_softmax(logits, noise, temperature: float, hard: bool = False) -> tf.
     one_hot = tf.one_hot(tf.argmax(scores, axis=-1), scores.shape[-1])
     # In this order the value is exactly one-hot: the bracket is an exact 0.
     return tf.stop_gradient(one_hot) + (relaxed - tf.stop_gradient(relaxed))
+
+
+def gumbel_max(logits, noise) -> tf.Tensor:
+    """Draw a one-hot class by the Gumbel-max trick, with EXoN's straight-through gradient.
+
+    The value is the one-hot argmax of s = log q + g, an exact draw; its gradient is that of s
+    itself, so that the k-th entry passes its gradient on to log q_k. (`gumbel_softmax` with `hard`
+    passes it through a softmax.)
+
+    Args:
+        logits: (..., K) unnormalised log-probabilities.
+        noise: (..., K) standard Gumbel draws.
+
+    Returns:
+        (..., K) one-hot float32.
+
+    >>> gumbel_max([0.0, 1.0], [0.0, 0.0]).numpy().tolist()
+    [0.0, 1.0]
+    """
+    scores = tf.nn.log_softmax(tf.cast(logits, tf.float32)) + noise
+    one_hot = tf.one_hot(tf.argmax(scores, axis=-1), scores.shape[-1])
+    # In this order the value is exactly one-hot: the bracket is an exact 0.
+    return tf.stop_gradient(one_hot) + (scores - tf.stop_gradient(scores))

@@ -17,6 +17,7 @@ from tfssvae.losses.gaussian import (
     optimal_match,
     pairwise_gaussian_kl,
 )
+from tfssvae.losses.mixture import mixture_kl_upper_bound
 
 __all__ = [
     "bernoulli_log_prob",
@@ -27,6 +28,7 @@ __all__ = [
     "kl_categorical",
     "kl_gaussian",
     "marginalize",
+    "mixture_kl_upper_bound",
     "mutual_information",
     "optimal_interpolation",
     "optimal_match",

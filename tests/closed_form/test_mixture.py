@@ -33,11 +33,15 @@ def test_the_prior_is_the_mixture():
         stats.norm(m, np.sqrt(v)).pdf(z).prod(axis=1) for m, v in zip(MEAN, VARIANCE, strict=True)
     ]
     distribution = prior.distribution()
-    np.testing.assert_allclose(np.exp(distribution.log_prob(z)), PROBS @ densities, rtol=1e-4)
+    np.testing.assert_allclose(
+        np.exp(distribution.log_prob(z)), PROBS @ densities, rtol=1e-4, atol=1e-30
+    )
     for k in range(3):
-        np.testing.assert_allclose(np.exp(prior.component(k).log_prob(z)), densities[k], rtol=1e-4)
+        np.testing.assert_allclose(
+            np.exp(prior.component(k).log_prob(z)), densities[k], rtol=1e-4, atol=1e-30
+        )
     found = np.exp(prior.components().log_prob(z[:, None]))
-    np.testing.assert_allclose(found, np.transpose(densities), rtol=1e-4)
+    np.testing.assert_allclose(found, np.transpose(densities), rtol=1e-4, atol=1e-30)
     mean = PROBS @ MEAN
     np.testing.assert_allclose(distribution.mean(), mean, rtol=1e-5)
     expected = PROBS @ (VARIANCE + np.square(MEAN - mean))

@@ -15,8 +15,12 @@ SMALL_OF = {
     "adgm": {**SMALL, "auxiliary_dim": 4},
     "sdgm": {**SMALL, "auxiliary_dim": 4},
     "lvae": {"latent_dims": (4, 3), "hidden": (24, 16)},
+    "exon": {"latent_dim": 2, "hidden": (24, 16), "filters": (4, 8)},
 }
 """The same of the methods that have other arguments."""
+
+NOISELESS = {"exon": {"dropout": 0.0}}
+"""Arguments without which networks draw noise of their own, which each replica draws for itself."""
 
 
 def small(name):

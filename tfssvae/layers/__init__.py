@@ -3,7 +3,7 @@
 from tfssvae.layers.dropout import ChannelDropout
 from tfssvae.layers.gaussian import GaussianHead, StandardNormalPrior, gaussian, reparameterize
 from tfssvae.layers.gumbel import gumbel_max, gumbel_softmax
-from tfssvae.layers.images import scale_images
+from tfssvae.layers.images import augment_images, scale_images
 from tfssvae.layers.ladder import precision_weighted_merge
 from tfssvae.layers.layouts import (
     circle_layout,
@@ -26,6 +26,7 @@ __all__ = [
     "MergedDense",
     "Pairs",
     "StandardNormalPrior",
+    "augment_images",
     "circle_layout",
     "component_overlap",
     "gaussian",

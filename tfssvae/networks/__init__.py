@@ -2,6 +2,12 @@
 
 from tfssvae.networks.conditional import ConditionalNetwork, call_network
 from tfssvae.networks.conv import conv, conv_transpose
+from tfssvae.networks.exon import (
+    exon_classifier,
+    exon_decoder,
+    exon_encoder,
+    exon_wide_classifier,
+)
 from tfssvae.networks.mlp import conditional_mlp, mlp
 
 __all__ = [
@@ -10,5 +16,9 @@ __all__ = [
     "conditional_mlp",
     "conv",
     "conv_transpose",
+    "exon_classifier",
+    "exon_decoder",
+    "exon_encoder",
+    "exon_wide_classifier",
     "mlp",
 ]

@@ -7,6 +7,7 @@ REGULARIZERS = Registry(
     {
         "mier": "tfssvae.regularizers.mier:MIER",
         "interpolation": "tfssvae.regularizers.interpolation:OptimalInterpolation",
+        "consistency": "tfssvae.regularizers.consistency:SoftLabelConsistency",
     },
 )
 

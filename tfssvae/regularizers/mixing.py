@@ -4,12 +4,14 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfssvae.noise import Noise
+from tfssvae.regularizers.replicas import of_all_replicas
 
 
 def mixing_weights(noise: Noise, rows, concentration: float, per_example: bool) -> tf.Tensor:
     """Draw lambda ~ Beta(concentration, concentration): (rows,), or () for the whole batch."""
-    uniform = noise.uniform((rows,))
-    uniform = uniform if per_example else uniform[0]
+    uniform = noise.uniform((rows if per_example else 1,))
+    # One number for the whole batch is the first replica's.
+    uniform = uniform if per_example else of_all_replicas(uniform)[0]
     if concentration == 1.0:
         return uniform
     shape = tf.fill(tf.shape(uniform), concentration)

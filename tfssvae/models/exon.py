@@ -1,0 +1,322 @@
+"""EXoN: a VAE with a latent space that the user designs (An, Choi and Jeon, 2022).
+
+    generative model   p(x, y, z) = p(y) N(z; m_y, diag(s_y^2)) N(x; D(z), beta I)   (section 3.1)
+    inference model    q(y, z|x) = q(y|x) N(z; mu_y(x), diag(sigma_y^2(x)))                (eq. 4)
+    labels             only through -log q(y|x)                                       (eqs. 5, 6)
+
+m and s^2 are chosen, not learnt. The soft-label consistency of eqs. 7 to 10 is the regularizer
+`SoftLabelConsistency`.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from tfssvae import layers, losses, networks
+from tfssvae.batch import Batch
+from tfssvae.checks import InputError
+from tfssvae.core import SemiSupervisedVAE, Terms
+from tfssvae.models.exact import class_monitors, sample_classes
+from tfssvae.noise import Noise
+from tfssvae.weights import Weight
+
+BETA = 0.25  # of MNIST, table 6; on images in [-1, 1]
+LAMBDA_1 = 6000.0  # of MNIST, table 7
+LABELLED_SHARE = 32 / 128  # of a batch, as published
+PLANE = 2  # dimensions of the default latent space
+
+
+@keras.saving.register_keras_serializable("tfssvae")
+class EXoN(SemiSupervisedVAE):
+    """Semi-supervised VAE whose prior is a Gaussian mixture with a component for each class.
+
+    The decoder sees z alone: the class says where in the latent space an image lies, and so
+    neighbours, paths and regions of that space have a meaning that is known before training. With
+    the regularizer `SoftLabelConsistency` it is the paper's method, and it has that regularizer
+    unless others, possibly none, are given; its weights are 1 unless set (`paper_consistency`).
+
+    Args:
+        input_shape: shape of one image, such as (28, 28, 1), or (features,).
+        num_classes: K.
+        latent_dim: d, the size of z; None: that of the prior, or 2.
+        hidden: units of the hidden layers of the default encoder; the default decoder has the
+            same in reverse.
+        filters: of the convolutions of the default classifier of images.
+        dropout: rate of the default classifier's channel dropout.
+        encoder: network from x to features, on which the heads of the K components are put.
+        decoder: network from z to the likelihood's parameters, one per pixel.
+        classifier: network from x to K logits.
+        prior: p(z|y), a `layers.GaussianMixturePrior` with K components; None: the circle of the
+            paper's MNIST in two dimensions, the unit vectors of its CIFAR-10 in K or more.
+        class_prior: p(y): None for the prior's weights, K probabilities, or "labels" to learn it.
+        beta: variance of every pixel of the decoder, for images in [-1, 1] as in the paper: on
+            images in [0, 1] it is beta / 4.
+        learn_beta: whether the variance is trained, from beta on.
+        likelihood: in place of the Gaussian of variance beta: "bernoulli", "gaussian" or a layer
+            (see `layers.get_likelihood`).
+        augment: random changes of the labelled images that the classification term sees, and of
+            the images that `SoftLabelConsistency` mixes, in training (see there); the bound sees
+            images as they are.
+        **kwargs: of `SemiSupervisedVAE`: weights, regularizers, seed, name, dtype.
+
+    References:
+        An, Choi and Jeon, "EXoN: EXplainable encoder Network", 2022.
+    """
+
+    TERMS: ClassVar[dict[str, str]] = {
+        "reconstruction": "-E log p(x|z), eqs. 5 and 6",
+        "kl_y": "KL(q(y|x) || p(y)), the first part of eq. 12",
+        "kl_z": "sum_k q(k|x) KL(q(z|x,k) || p(z|k)), the second part of eq. 12",
+        "classification": "-log q(y|x) of the labelled images, eqs. 6 and 10",
+    }
+
+    def __init__(
+        self,
+        input_shape: Sequence[int],
+        num_classes: int,
+        latent_dim: int | None = None,
+        hidden: Sequence[int] = (256, 128),
+        filters: Sequence[int] = (32, 64, 128),
+        dropout: float = 0.5,
+        encoder: keras.Model | None = None,
+        decoder: keras.Model | None = None,
+        classifier: keras.Model | None = None,
+        prior: layers.GaussianMixturePrior | None = None,
+        class_prior=None,
+        beta: float = BETA,
+        learn_beta: bool = False,
+        likelihood=None,
+        augment: keras.layers.Layer | None = None,
+        **kwargs,
+    ):
+        if class_prior is None and prior is not None and prior.probs is not None:
+            class_prior = prior.probs.tolist()
+        super().__init__(input_shape, num_classes, class_prior=class_prior, **kwargs)
+        if not beta > 0:
+            raise InputError(f"beta must be positive, got {beta}")
+        self.prior = prior or default_prior(self.num_classes, latent_dim)
+        self.latent_dim = self.prior.latent_dim if latent_dim is None else int(latent_dim)
+        self._check_prior()
+        self.hidden, self.filters = tuple(hidden), tuple(filters)
+        self.dropout, self.beta, self.learn_beta = float(dropout), float(beta), bool(learn_beta)
+        self.augment = augment
+        options = {"dtype": self.dtype_policy, "seed": self.seed}
+        self.encoder = encoder or networks.mlp(
+            self.example_shape, self.hidden, name="encoder", **options
+        )
+        self.decoder = decoder or networks.mlp(
+            (self.latent_dim,), self.hidden[::-1], self.num_pixels, name="decoder", **options
+        )
+        self.classifier = classifier or networks.exon_classifier(
+            self.example_shape,
+            self.num_classes,
+            self.filters,
+            dropout=self.dropout,
+            name="classifier",
+            **options,
+        )
+        # The heads of all K components are one matrix product.
+        self.head_z = layers.GaussianHead(
+            self.num_classes * self.latent_dim, self.seed, name="head_z"
+        )
+        self.likelihood = (
+            # An image in [0, 1] has half the scale of one in [-1, 1].
+            layers.GaussianLikelihood(self.beta / 4, self.learn_beta)
+            if likelihood is None
+            else layers.get_likelihood(likelihood)
+        )
+        self.finish()
+
+    def _check_prior(self) -> None:
+        found = (self.prior.num_components, self.prior.latent_dim)
+        if found != (self.num_classes, self.latent_dim):
+            raise InputError(
+                f"the prior must have {self.num_classes} components, one per class, in "
+                f"{self.latent_dim} dimensions, got {found[0]} in {found[1]}"
+            )
+        probs = self.prior.probs
+        if probs is not None and (
+            self.class_prior == "labels" or not np.allclose(self.class_prior, probs, atol=1e-5)
+        ):
+            raise InputError(
+                "the prior's probs and class_prior are both p(y), and differ: leave one out"
+            )
+
+    @classmethod
+    def paper_regularizers(cls) -> list:
+        """Return the soft-label consistency."""
+        from tfssvae.regularizers import SoftLabelConsistency  # regularizers know the base class
+
+        return [SoftLabelConsistency()]
+
+    @classmethod
+    def paper_weights(cls, num_labelled: int, num_unlabelled: int) -> dict[str, Weight]:
+        """Return the weight of the classification term on MNIST (see `classification_weight`)."""
+        return {"classification": classification_weight()}
+
+    # The model's densities ---------------------------------------------------------------------
+
+    def predict_logits(self, x, training=False):
+        """Return the logits of q(y|x), (batch, K)."""
+        return tf.cast(self.classifier(x, training=training), tf.float32)
+
+    def components(self, x, training=False) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return means and log-variances of q(z|x, y) for every y, both (batch, K, d), eq. 4."""
+        shape = [-1, self.num_classes, self.latent_dim]
+        mean, log_var = self.head_z(self.encoder(x, training=training))
+        return tf.reshape(mean, shape), tf.reshape(log_var, shape)
+
+    def decode(self, z, training=False) -> tf.Tensor:
+        """Return the parameters of p(x|z), (rows, *input_shape)."""
+        outputs = tf.cast(self.decoder(z, training=training), tf.float32)
+        return tf.reshape(outputs, [-1, *self.example_shape])
+
+    # The objective -----------------------------------------------------------------------------
+
+    def terms(self, batch: Batch, training: bool) -> Terms:
+        """Return the terms of eq. 10 that are not of the regularizer: minus eq. 6."""
+        x, labelled = batch.images, batch.num_labelled
+        logits, logits_l = self._classify(batch, training)
+        mean, log_var = self.components(x, training)
+        y = layers.gumbel_max(logits, self._gumbel(batch))
+        # One draw of noise per image, shared by its components: they are compared fairly.
+        noise = batch.normal(self.latent_dim)[:, None]
+        z = tf.einsum("bk,bkd->bd", y, mean + tf.exp(0.5 * log_var) * noise)
+        outputs = self.decode(z, training)
+        kl_z = losses.kl_gaussian(mean, log_var, self.prior.mean, self.prior.log_var)
+        bound = {
+            "reconstruction": -self.likelihood.log_prob(x, outputs),
+            "kl_y": losses.kl_categorical(logits, self.log_class_prior()),
+            "kl_z": losses.marginalize(kl_z, logits),
+        }
+        q_z = tfd.MixtureSameFamily(tfd.Categorical(logits), layers.gaussian(mean, log_var))
+        return Terms(
+            values={
+                **bound,
+                "classification": -losses.categorical_log_prob(batch.labels, logits_l),
+            },
+            logits=logits,
+            monitors={
+                **class_monitors(logits[labelled:]),
+                "unlabelled_bound": -tf.add_n(list(bound.values()))[labelled:],
+            },
+            latents={"z": q_z},
+        )
+
+    def _classify(self, batch: Batch, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return logits of every image, and those of the classification term, (L, K)."""
+        x, labelled = batch.images, batch.num_labelled
+        if not training or self.augment is None:
+            logits = self.predict_logits(x, training)
+            return logits, logits[:labelled]
+        changed = layers.augment_images(self.augment, x[:labelled], batch.noise)
+        rows = tf.shape(x)[0]
+        # One pass: batch normalisation sees one mixed batch.
+        logits = self.predict_logits(tf.concat([x, changed], axis=0), training)
+        return logits[:rows], logits[rows:]
+
+    def _gumbel(self, batch: Batch) -> tf.Tensor:
+        # Two draws: a strategy shards labelled and unlabelled rows separately.
+        counts = (batch.num_labelled, batch.num_unlabelled)
+        draws = [batch.noise.gumbel((count, self.num_classes)) for count in counts]
+        return tf.concat(draws, axis=0)
+
+    # What a trained model gives ----------------------------------------------------------------
+
+    def posterior_mean(self, x):
+        """Return E[z|x] under eq. 4, exact over y: (batch, d)."""
+        return losses.marginalize(self.components(x)[0], self.predict_logits(x))
+
+    def expected_image(self, x):
+        """Return the reconstruction: exact over y, z at its mean given y."""
+        mean, _ = self.components(x)
+        images = self.likelihood.mean(self.decode(tf.reshape(mean, [-1, self.latent_dim])))
+        per_class = tf.reshape(images, [-1, self.num_classes, *self.example_shape])
+        return losses.marginalize(per_class, self.predict_logits(x))
+
+    def sample_images(self, labels, noise: Noise):
+        """Return E[x|z] with z drawn from the component of each label."""
+        prior = layers.gaussian(
+            tf.gather(self.prior.mean, labels), tf.gather(self.prior.log_var, labels)
+        )
+        z = layers.reparameterize(prior, noise.normal((tf.shape(labels)[0], self.latent_dim)))
+        return self.likelihood.mean(self.decode(z))
+
+    def log_weights(self, x, num_samples: int, noise: Noise):
+        """Return log p(x, y, z) - log q(y, z|x) of samples of (y, z): (batch, num_samples)."""
+        rows = tf.shape(x)[0]
+
+        def chosen(values, labels):
+            """Each row's components (batch, K, d) of its samples' labels: (samples, d)."""
+            of_rows = tf.reshape(labels, [rows, num_samples])
+            parts = tf.gather(values, of_rows, batch_dims=1)
+            return tf.reshape(parts, [-1, self.latent_dim])
+
+        logits, components = self.predict_logits(x), self.components(x)
+        labels = sample_classes(logits, num_samples, noise)
+        q_z = layers.gaussian(*(chosen(values, labels) for values in components))
+        p_z = layers.gaussian(
+            *(tf.gather(v, labels) for v in (self.prior.mean, self.prior.log_var))
+        )
+        z = layers.reparameterize(q_z, noise.normal((rows * num_samples, self.latent_dim)))
+        log_joint = (
+            self.likelihood.log_prob(layers.repeat_rows(x, num_samples), self.decode(z))
+            + tf.gather(self.log_class_prior(), labels)
+            + p_z.log_prob(z)
+        )
+        log_q_y = losses.categorical_log_prob(labels, layers.repeat_rows(logits, num_samples))
+        return tf.reshape(log_joint - log_q_y - q_z.log_prob(z), [rows, num_samples])
+
+
+def default_prior(num_classes: int, latent_dim: int | None = None) -> layers.GaussianMixturePrior:
+    """Return the paper's prior for a latent space of this size.
+
+    Args:
+        num_classes: K.
+        latent_dim: 2 (or None): a circle with variance 4; K or more: unit vectors.
+
+    Raises:
+        InputError: the paper has none of that size.
+    """
+    if latent_dim is None or latent_dim == PLANE:
+        return layers.GaussianMixturePrior(*layers.circle_layout(num_classes, 4.0))
+    if latent_dim >= num_classes:
+        return layers.GaussianMixturePrior(*layers.one_hot_layout(num_classes, latent_dim))
+    raise InputError(
+        f"{num_classes} classes have a prior of their own in {PLANE}, or in {num_classes} and more "
+        f"dimensions, not in {latent_dim}: choose one with prior=GaussianMixturePrior(...), such "
+        "as of layers.line_layout or layers.similarity_layout"
+    )
+
+
+def classification_weight(beta: float = BETA, lambda_1: float = LAMBDA_1) -> float:
+    """Return the weight of the classification term, eq. 10.
+
+    The published sums run over a batch of 32 labelled and 96 unlabelled images. Divided by its 128
+    images they are our means over examples: the bound, a mean over all images, has weight 1, and a
+    mean over the labelled ones their share, a quarter, of its published 1 + lambda_1 / beta.
+
+    >>> classification_weight(beta=0.25, lambda_1=6000.0)
+    6000.25
+    """
+    return LABELLED_SHARE * (1 + lambda_1 / beta)
+
+
+def paper_consistency(beta: float = BETA, lambda_1: float = LAMBDA_1, steps: int | None = None):
+    """Return `SoftLabelConsistency` with the weights of eq. 10 (see `classification_weight`).
+
+    Args:
+        beta: variance of the decoder.
+        lambda_1: of the paper, also the end of lambda_2's warm-up.
+        steps: optimizer steps of the warm-up.
+    """
+    from tfssvae.regularizers import SoftLabelConsistency
+
+    weight = lambda_1 / beta
+    return SoftLabelConsistency(
+        labelled=LABELLED_SHARE * weight, unlabelled=(1 - LABELLED_SHARE) * weight, steps=steps
+    )

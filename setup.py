@@ -34,7 +34,13 @@ setup(
         "setuptools>=68",  # tensorflow-probability imports distutils, gone from Python 3.12 on
     ],
     extras_require={
-        "test": ["pytest>=8,<10", "pytest-xdist>=3.6,<4", "ruff>=0.9", "mypy>=1.14"],
+        "test": [
+            "pytest>=8,<10",
+            "pytest-xdist>=3.6,<4",
+            "ruff>=0.9",
+            "mypy>=1.14",
+            "scikit-image>=0.25",
+        ],
         "serving": ["tensorflow-serving-api>=2.19,<3"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
     },

@@ -82,7 +82,7 @@ def embedding_figure(
     labels = check_labels(labels, len(class_names), "labels")
     check_same_length(points, labels, ("points", "labels"))
     check_class_names(class_names, len(class_names))
-    colours = [*_class_colours(len(class_names)), "gray"]  # the last is that of -1
+    colours = [*class_colours(len(class_names)), "gray"]  # the last is that of -1
     names = [*map(short_name, class_names), "no label"]
     columns = -(-len(class_names) // _NAMES_PER_COLUMN)
     figure = Figure(figsize=(5.2 + 1.5 * columns, 4.6), dpi=100, layout="constrained")
@@ -108,7 +108,8 @@ def embedding_figure(
     return figure
 
 
-def _class_colours(number: int) -> list:
+def class_colours(number: int) -> list:
+    """Return a colour for each class."""
     if number <= 10:
         return [f"C{k}" for k in range(number)]
     if number <= 20:

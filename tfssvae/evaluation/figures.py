@@ -26,7 +26,7 @@ _MOST_EXAMPLES = 50
 _ROWS_PER_PANEL = 20
 
 
-class _Panel(NamedTuple):
+class Panel(NamedTuple):
     """Examples (n, h, w, c) in rows of the given number of columns, and a name for each row."""
 
     examples: NDArray[np.float32]
@@ -65,8 +65,8 @@ def reconstruction_figure(model, x: ArrayLike) -> Figure:
     filled[:, : len(x)] = stacked
     # Line by line: the inputs, then what each model makes of them.
     rows = filled.reshape(len(stacked), lines, columns, *stacked.shape[2:]).swapaxes(0, 1)
-    panel = _Panel(rows.reshape(-1, *stacked.shape[2:]), columns, ["input", *models] * lines)
-    return _picture_figure([panel], title)
+    panel = Panel(rows.reshape(-1, *stacked.shape[2:]), columns, ["input", *models] * lines)
+    return picture_figure([panel], title)
 
 
 def class_samples_figure(
@@ -92,9 +92,9 @@ def class_samples_figure(
     for first in range(0, len(examples), _ROWS_PER_PANEL):
         rows = slice(first, first + _ROWS_PER_PANEL)
         pictures = as_pictures(np.concatenate(examples[rows]))
-        panels.append(_Panel(pictures, per_class, class_names[rows]))
+        panels.append(Panel(pictures, per_class, class_names[rows]))
     title = f"{model_name(model)}: generated examples of each class"
-    return _picture_figure(panels, title, "the same latent noise in each column")
+    return picture_figure(panels, title, "the same latent noise in each column")
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
@@ -126,7 +126,7 @@ def figure_pixels(figure: Figure) -> NDArray[np.uint8]:
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def _picture_figure(panels: Sequence[_Panel], title: str, caption: str = "") -> Figure:
+def picture_figure(panels: Sequence[Panel], title: str, caption: str = "") -> Figure:
     """Place panels side by side, pixel for pixel, with the names of their rows to the left."""
     cell_height = 64 if len(panels) == 1 else 32
     grids = [

@@ -1,0 +1,188 @@
+"""What the units of a latent space say: V-nat, activated subspaces, divergence from the prior.
+
+EXoN (An, Choi and Jeon, 2022), sections 3.4 and 4.2 and appendices A.2 and A.3.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import ArrayLike, NDArray
+
+from tfssvae import losses
+from tfssvae.checks import InputError, check_images, check_labels, check_same_length
+from tfssvae.layers import scale_images
+
+_DELTA = 1.0  # V-nat above which a unit is activated (section 4.2)
+
+
+class Components(NamedTuple):
+    """q(y, z|x) of images: class probabilities (n, K), means and variances (n, K, d) of z."""
+
+    probs: NDArray[np.float32]
+    mean: NDArray[np.float32]
+    variance: NDArray[np.float32]
+
+
+def posterior_components(model, x: ArrayLike, batch_size: int = 500) -> Components:
+    """Return the mixture q(z|x) of each image (EXoN, eq. 4).
+
+    Args:
+        model: an `EXoN`, or a model with its methods `components` and `predict_logits`.
+        x: (n, *input_shape) uint8, or float in [0, 1].
+        batch_size: images at a time.
+
+    Raises:
+        InputError: the model has no components, or x does not fit it.
+    """
+    _check_mixture(model)
+    x = check_images(x, shape=model.example_shape)
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def infer(images):
+        scaled = scale_images(images)
+        mean, log_var = model.components(scaled)
+        return tf.nn.softmax(model.predict_logits(scaled)), mean, tf.exp(log_var)
+
+    starts = range(0, len(x), batch_size)
+    found = [infer(tf.constant(x[start : start + batch_size])) for start in starts]
+    return Components(
+        *(np.concatenate([part.numpy() for part in parts]) for parts in zip(*found, strict=True))
+    )
+
+
+def v_nat(posterior_variance: ArrayLike, prior_variance: ArrayLike) -> NDArray[np.float64]:
+    """V-nat of each unit: log E[Var(z_j) / Var(z_j|x)] (EXoN, section 3.4).
+
+    0 where the posterior is the prior; the larger, the more exactly images decide the unit.
+
+    Args:
+        posterior_variance: (n, d) variances of q(z|x), of the images of one class.
+        prior_variance: (d,) variances of the prior's component of that class.
+
+    Returns:
+        (d,) nats.
+
+    Raises:
+        InputError: the shapes do not fit, or a variance is not positive.
+
+    >>> v_nat([[0.5, 1.0], [0.25, 1.0]], [1.0, 1.0]).round(4).tolist()  # log 3 and log 1
+    [1.0986, 0.0]
+    """
+    posterior = np.asarray(posterior_variance, "float64")
+    prior = np.asarray(prior_variance, "float64")
+    if posterior.ndim != 2 or posterior.size == 0 or prior.shape != posterior.shape[1:]:
+        raise InputError(
+            "posterior_variance must have shape (n, d) and prior_variance (d,), got "
+            f"{posterior.shape} and {prior.shape}."
+        )
+    if not ((posterior > 0).all() and (prior > 0).all()):
+        raise InputError("variances must be positive.")
+    return np.log(np.mean(prior / posterior, axis=0))
+
+
+def class_v_nat(model, x: ArrayLike, y: ArrayLike, batch_size: int = 500) -> NDArray[np.float64]:
+    """V-nat of each class and unit, from the images of the class (EXoN, figure 7).
+
+    Args:
+        model: an `EXoN`.
+        x: (n, *input_shape) images with at least one of each class.
+        y: (n,) their true classes; rows of -1 are left out.
+        batch_size: images at a time.
+
+    Returns:
+        (K, d) nats.
+
+    Raises:
+        InputError: a class has no image, or x and y do not fit the model.
+    """
+    _check_mixture(model)
+    y = check_labels(y, model.num_classes)
+    check_same_length(np.asarray(x), y)
+    missing = sorted(set(range(model.num_classes)) - set(y.tolist()))
+    if missing:
+        raise InputError(f"V-nat needs images of every class, there are none of {missing}.")
+    variance = posterior_components(model, x, batch_size).variance
+    prior = model.prior.variance
+    return np.stack([v_nat(variance[y == k, k], prior[k]) for k in range(model.num_classes)])
+
+
+def activated_units(v_nats: ArrayLike, delta: float = _DELTA) -> NDArray[np.int64]:
+    """Activated latent subspace A_k(delta): the units whose V-nat is above delta (section 3.4).
+
+    Args:
+        v_nats: (d,) V-nat of one class (see `v_nat`).
+        delta: nats.
+
+    Returns:
+        Indices of units, the most activated first; its length is the cardinality of Table 2.
+
+    >>> activated_units([0.2, 3.0, 1.0, 1.5]).tolist()
+    [1, 3]
+    """
+    values = np.asarray(v_nats, "float64")
+    order = np.argsort(-values, kind="stable")
+    return order[values[order] > delta]
+
+
+def v_nat_correlation(v_nats: ArrayLike) -> NDArray[np.float64]:
+    """Correlation of V-nat over units between classes, (K, K) from (K, d) (EXoN, figure 8)."""
+    return np.corrcoef(np.asarray(v_nats, "float64"))
+
+
+def kl_to_prior(model, x: ArrayLike, batch_size: int = 500) -> float:
+    """Mean of the upper bound on KL(q(z|x) || p(z)) over images (EXoN, eq. 23), nats.
+
+    Args:
+        model: an `EXoN`.
+        x: (n, *input_shape) uint8, or float in [0, 1].
+        batch_size: images at a time.
+    """
+    found = posterior_components(model, x, batch_size)
+    divergence = losses.mixture_kl_upper_bound(
+        tf.math.log(found.probs),
+        found.mean,
+        tf.math.log(found.variance),
+        model.prior.mean,
+        model.prior.log_var,
+        tf.exp(model.log_class_prior()),
+    )
+    return float(np.mean(divergence, dtype="float64"))
+
+
+def kl_bounds(model, x: ArrayLike, batch_size: int = 500) -> dict[str, float]:
+    """Return the second part of eq. 12 between the two bounds of Theorem 1, nats.
+
+    The classes of the images are those of the classifier: E[.|y = k] weighs an image by
+    q(k|x) / sum_x q(k|x), and w_k is the mean of q(k|x). The theorem takes the prior for the
+    aggregate of the posteriors: where it is not, the middle can leave the bounds, and
+    "aggregate_gap", the largest difference between means of the two in standard deviations of the
+    prior, says how far that assumption is off.
+
+    Returns:
+        "lower", "kl_z", "upper" and "aggregate_gap".
+    """
+    found = posterior_components(model, x, batch_size)
+    probs = found.probs.astype("float64")
+    posterior, prior = found.variance.astype("float64"), model.prior.variance.astype("float64")
+    mean, centre = found.mean.astype("float64"), model.prior.mean.astype("float64")
+    share = probs / len(probs)  # of each image and class: w_k E[.|y = k] is a sum of it
+    ratio = posterior / prior
+    squared = np.square(mean - centre) / prior
+    kl = 0.5 * np.sum(ratio + squared - 1 - np.log(ratio), axis=-1)
+    weights = share.sum(axis=0)
+    means = np.einsum("nk,nkd->kd", share, mean) / np.maximum(weights, 1e-12)[:, None]
+    dim = prior.shape[1]
+    return {
+        "lower": float(dim / 2 - 0.5 * np.sum(share * ratio.sum(-1))),
+        "kl_z": float(np.sum(share * kl)),
+        "upper": float(0.5 * np.sum(share * (1 / ratio).sum(-1)) - dim / 2),
+        "aggregate_gap": float(np.max(np.abs(means - centre) / np.sqrt(prior))),
+    }
+
+
+def _check_mixture(model) -> None:
+    if not hasattr(model, "components") or not hasattr(model.prior, "variance"):
+        raise InputError(
+            f"{type(model).__name__} has no mixture of classes as its code: use an EXoN."
+        )

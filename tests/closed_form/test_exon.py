@@ -391,8 +391,8 @@ def test_weights_of_consistency_warm_up():
     assert plain.default_weights() == {"labelled_consistency": 2.0, "unlabelled_consistency": 3.0}
     weights = plain.recommended_weights(steps=1000)
     assert weights["labelled_consistency"] == 2.0
-    for step in (0, 50, 100, 1000):
-        expected = 3 * np.exp(-5 * (1 - min(1, step / 100)) ** 2)
+    for step in (0, 50, 500, 1000):
+        expected = 3 * np.exp(-5 * (1 - min(1, step / 500)) ** 2)
         assert float(weights["unlabelled_consistency"](step)) == pytest.approx(expected, rel=1e-5)
     own = SoftLabelConsistency(steps=10).default_weights()["unlabelled_consistency"]
     assert float(own(0)) == pytest.approx(np.exp(-5))

@@ -22,6 +22,9 @@ SMALL_OF = {
 NOISELESS = {"exon": {"dropout": 0.0}}
 """Arguments without which networks draw noise of their own, which each replica draws for itself."""
 
+GENTLE = {"exon": {"weights": {"classification": 1.0, "*_consistency": 1.0}}}
+"""Arguments without which plain gradient descent would diverge: weights in the thousands."""
+
 
 def small(name):
     """Return the constructor arguments that make a method small."""

@@ -37,7 +37,9 @@ class EXoN(SemiSupervisedVAE):
     The decoder sees z alone: the class says where in the latent space an image lies, and so
     neighbours, paths and regions of that space have a meaning that is known before training. With
     the regularizer `SoftLabelConsistency` it is the paper's method, and it has that regularizer
-    unless others, possibly none, are given; its weights are 1 unless set (`paper_consistency`).
+    unless others, possibly none, are given. All weights are those of the paper's MNIST unless set
+    (`classification_weight`, `paper_consistency`): they are large because a draw of the class
+    passes on gradients as large as the latent space is wide.
 
     Args:
         input_shape: shape of one image, such as (28, 28, 1), or (features,).
@@ -148,15 +150,18 @@ class EXoN(SemiSupervisedVAE):
 
     @classmethod
     def paper_regularizers(cls) -> list:
-        """Return the soft-label consistency."""
-        from tfssvae.regularizers import SoftLabelConsistency  # regularizers know the base class
+        """Return the soft-label consistency with its weights on MNIST."""
+        return [paper_consistency()]
 
-        return [SoftLabelConsistency()]
+    @classmethod
+    def default_weights(cls) -> dict[str, Weight]:
+        """Return the weight of the classification term on MNIST (see `classification_weight`)."""
+        return {"classification": classification_weight()}
 
     @classmethod
     def paper_weights(cls, num_labelled: int, num_unlabelled: int) -> dict[str, Weight]:
-        """Return the weight of the classification term on MNIST (see `classification_weight`)."""
-        return {"classification": classification_weight()}
+        """Return the published weight, whatever the number of labels: batches hold equally many."""
+        return cls.default_weights()
 
     # The model's densities ---------------------------------------------------------------------
 
@@ -314,7 +319,7 @@ def paper_consistency(beta: float = BETA, lambda_1: float = LAMBDA_1, steps: int
         lambda_1: of the paper, also the end of lambda_2's warm-up.
         steps: optimizer steps of the warm-up.
     """
-    from tfssvae.regularizers import SoftLabelConsistency
+    from tfssvae.regularizers import SoftLabelConsistency  # regularizers know the base class
 
     weight = lambda_1 / beta
     return SoftLabelConsistency(

@@ -185,9 +185,7 @@ def model_of(name="shot_vae", **arguments):
 
 
 def batch_of(model, seed=0):
-    return make_batch(
-        ({"labelled": X[:2], "unlabelled": X}, LABELS), (PIXELS,), K, Noise(seed, 0)
-    )
+    return make_batch(({"labelled": X[:2], "unlabelled": X}, LABELS), (PIXELS,), K, Noise(seed, 0))
 
 
 @pytest.mark.parametrize("match", ["optimal", "random"])

@@ -1,5 +1,13 @@
 """Keras layers over TensorFlow Probability distributions."""
 
+from tfssvae.layers.augmentation import (
+    Augmentation,
+    Chain,
+    RandAugment,
+    RandomCrop,
+    RandomFlip,
+    RandomRotation,
+)
 from tfssvae.layers.gaussian import GaussianHead, StandardNormalPrior, gaussian, reparameterize
 from tfssvae.layers.gumbel import gumbel_softmax
 from tfssvae.layers.images import scale_images
@@ -9,11 +17,17 @@ from tfssvae.layers.merged_dense import MergedDense
 from tfssvae.layers.pairs import Pairs, repeat_rows
 
 __all__ = [
+    "Augmentation",
     "BernoulliLikelihood",
+    "Chain",
     "GaussianHead",
     "GaussianLikelihood",
     "MergedDense",
     "Pairs",
+    "RandAugment",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomRotation",
     "StandardNormalPrior",
     "gaussian",
     "get_likelihood",

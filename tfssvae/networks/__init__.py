@@ -3,12 +3,15 @@
 from tfssvae.networks.conditional import ConditionalNetwork, call_network
 from tfssvae.networks.conv import conv, conv_transpose
 from tfssvae.networks.mlp import conditional_mlp, mlp
+from tfssvae.networks.wide_resnet import class_conv_transpose, wide_resnet
 
 __all__ = [
     "ConditionalNetwork",
     "call_network",
+    "class_conv_transpose",
     "conditional_mlp",
     "conv",
     "conv_transpose",
     "mlp",
+    "wide_resnet",
 ]

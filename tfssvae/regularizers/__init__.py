@@ -7,6 +7,8 @@ REGULARIZERS = Registry(
     {
         "mier": "tfssvae.regularizers.mier:MIER",
         "interpolation": "tfssvae.regularizers.interpolation:OptimalInterpolation",
+        "mixup": "tfssvae.regularizers.mixup:Mixup",
+        "mean_teacher": "tfssvae.regularizers.mean_teacher:MeanTeacher",
     },
 )
 

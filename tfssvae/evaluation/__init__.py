@@ -6,6 +6,7 @@ Everything is imported when it is first used: no TensorFlow and no matplotlib be
 from importlib import import_module
 
 _NAMES = {
+    "bound_accuracy_figure": "curves",
     "bound_figure": "histograms",
     "calibration_figure": "charts",
     "choose_rows": "embedding",
@@ -21,11 +22,15 @@ _NAMES = {
     "error_rate": "classification",
     "expected_calibration_error": "classification",
     "figure_pixels": "figures",
+    "hidden_label_divergence": "hidden_labels",
+    "hidden_label_report": "hidden_labels",
     "history_figure": "history",
     "image_grid": "images",
     "information_figure": "history",
     "information_report": "information",
+    "label_curve_figure": "curves",
     "negative_log_likelihood": "classification",
+    "one_way_anova": "variance",
     "reconstruction_figure": "figures",
     "save_figure": "figures",
     "tsne": "embedding",

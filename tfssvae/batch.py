@@ -42,6 +42,13 @@ class Batch(NamedTuple):
         labelled = self.noise.normal((self.num_labelled, size))
         return tf.concat([labelled, self.noise.normal((self.num_unlabelled, size))], axis=0)
 
+    def changed(self, augment) -> "Batch":
+        """Return the batch with its images changed by an augmentation."""
+        # Two calls, as in `normal`.
+        parts = self.images[: self.num_labelled], self.images[self.num_labelled :]
+        images = [augment(part, noise=self.noise) for part in parts]
+        return self._replace(images=tf.concat(images, axis=0))
+
 
 def make_batch(data, input_shape, num_classes: int, noise: Noise) -> Batch:
     """Return the batch that `data` describes.

@@ -7,8 +7,9 @@ import argparse
 import ast
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tfssvae import __version__
 from tfssvae.checks import InputError, closest
@@ -25,6 +26,12 @@ _EXAMPLES = """examples:
   tfssvae export runs/mnist saved_models/mnist
 """
 _INTERRUPTED = 130
+_AUGMENTATIONS = {
+    "flip": "RandomFlip",
+    "crop": "RandomCrop",
+    "rotation": "RandomRotation",
+    "rand_augment": "RandAugment",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -148,7 +155,16 @@ def _add_train(commands) -> None:
         default=[],
         metavar="NAME[:ARGUMENT=VALUE,...]",
         help=f"a further part of the loss ({', '.join(REGULARIZERS)}), such as mier or "
-        "mier:beta=5,gamma=1; may be repeated",
+        "mier:beta=5,gamma=1, beside those of the method's paper; may be repeated. "
+        '"--set regularizers=[]" leaves those out',
+    )
+    parser.add_argument(
+        "--augment",
+        action="append",
+        default=[],
+        metavar="NAME[:ARGUMENT=VALUE,...]",
+        help=f"random changes of the training images, one after the other "
+        f"({', '.join(_AUGMENTATIONS)}), such as crop:padding=4; may be repeated",
     )
     parser.add_argument(
         "--checkpoint-seconds",
@@ -354,21 +370,33 @@ def _model_arguments(options) -> dict:
     if options.regularizer:
         import keras
 
-        parts = [_regularizer(text) for text in options.regularizer]
-        arguments["regularizers"] = keras.saving.serialize_keras_object(parts)
+        parts = [_part("--regularizer", text, REGULARIZERS) for text in options.regularizer]
+        if "regularizers" not in arguments and options.method in METHODS:
+            parts = METHODS[options.method].paper_regularizers() + parts
+            arguments["regularizers"] = []
+        arguments["regularizers"] += keras.saving.serialize_keras_object(parts)
+    if options.augment:
+        import keras
+
+        from tfssvae import layers
+
+        known = {name: getattr(layers, cls) for name, cls in _AUGMENTATIONS.items()}
+        steps = [_part("--augment", text, known) for text in options.augment]
+        chain = steps[0] if len(steps) == 1 else layers.Chain(steps)
+        arguments["augment"] = keras.saving.serialize_keras_object(chain)
     return arguments
 
 
-def _regularizer(text: str):
-    """Return the regularizer that "mier:beta=5,gamma=1" describes."""
+def _part(option: str, text: str, known: Mapping[str, Any]):
+    """Return the object that "mier:beta=5,gamma=1" describes."""
     name, _, settings = text.partition(":")
-    if name not in REGULARIZERS:
-        raise InputError(f"unknown regularizer {name!r}: {closest(name, REGULARIZERS)}")
+    if name not in known:
+        raise InputError(f"unknown {option.lstrip('-')} {name!r}: {closest(name, known)}")
     arguments = _assignments([pair for pair in settings.split(",") if pair])
     try:
-        return REGULARIZERS[name](name=name, **arguments)
+        return known[name](name=name, **arguments)
     except (TypeError, ValueError) as error:
-        raise InputError(f"--regularizer {text}: {error}") from None
+        raise InputError(f"{option} {text}: {error}") from None
 
 
 def _assignments(pairs: Sequence[str]) -> dict:

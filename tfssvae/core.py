@@ -11,7 +11,7 @@ from tensorflow_probability import distributions as tfd
 
 from tfssvae import checks
 from tfssvae.batch import Batch, make_batch
-from tfssvae.layers import scale_images
+from tfssvae.layers import Augmentation, scale_images
 from tfssvae.noise import Noise
 from tfssvae.trackers import NamedMeans
 from tfssvae.weights import Weight, is_one, resolve_weights, weight_at
@@ -58,11 +58,15 @@ class SemiSupervisedVAE(keras.Model):
             labels seen in training (add-one smoothing).
         weights: term -> number or schedule; names may be patterns such as "*_kl_z".
         regularizers: further named terms (see `tfssvae.regularizers`); None is the paper's choice.
+        augment: random changes of the images of every training step (see `layers.RandomCrop` and
+            its neighbours); evaluation sees the images as they are.
         seed: of the noise and of the initial weights of the default networks.
     """
 
     TERMS: ClassVar[dict[str, str]] = {}
     """Name -> meaning of every term of the method."""
+    AUGMENTS_EVERYTHING: ClassVar[bool] = True
+    """Whether `augment` changes the whole batch, or the method applies it to some terms itself."""
 
     def __init__(
         self,
@@ -71,6 +75,7 @@ class SemiSupervisedVAE(keras.Model):
         class_prior=None,
         weights: Mapping[str, Weight] | None = None,
         regularizers: Sequence | None = None,
+        augment: Augmentation | None = None,
         seed: int = 0,
         **kwargs,
     ):
@@ -84,6 +89,7 @@ class SemiSupervisedVAE(keras.Model):
         self.weight_settings = dict(weights or {})
         chosen = self.paper_regularizers() if regularizers is None else regularizers
         self.regularizers = list(chosen)
+        self.augment = augment
         self.seed = int(seed)
         self.steps_done = self._counter("steps_done", (), "int64")
         self.class_counts = self._counter("class_counts", (self.num_classes,), "float32")
@@ -181,6 +187,12 @@ class SemiSupervisedVAE(keras.Model):
 
     # The one training step ---------------------------------------------------------------------
 
+    @property
+    def metrics(self) -> list:
+        """The metrics of this model, without those of models that a regularizer owns."""
+        foreign = [m for part in self.regularizers for m in part.foreign_metrics]
+        return [m for m in super().metrics if not any(m is other for other in foreign)]
+
     def call(self, x, training=None):
         """Return class probabilities (batch, K) of images (uint8, or float in [0, 1])."""
         if isinstance(x, dict):  # Keras builds metrics on a training batch under a strategy
@@ -217,6 +229,8 @@ class SemiSupervisedVAE(keras.Model):
             seen = tf.one_hot(batch.labels, self.num_classes)
             # TensorFlow's own: Keras's assign_add would sum the old counts over replicas too.
             self.class_counts.value.assign_add(tf.reduce_sum(seen, axis=0))
+        if training and self.augment is not None and self.AUGMENTS_EVERYTHING:
+            batch = batch.changed(self.augment)
         terms = self.terms(batch, training)
         values = dict(terms.values)
         monitors = {**self._bounds(terms), **terms.monitors}

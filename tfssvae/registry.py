@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
+from typing import Any
 
 
 class Registry(Mapping):
@@ -15,7 +16,7 @@ class Registry(Mapping):
     def __init__(self, title: str, paths: Mapping[str, str]):
         self._title, self._paths = title, dict(paths)
 
-    def __getitem__(self, name: str) -> type:
+    def __getitem__(self, name: str) -> Any:
         module, _, attribute = self._paths[name].partition(":")
         return getattr(import_module(module), attribute)
 

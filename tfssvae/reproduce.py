@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import tfssvae
-from tfssvae import runs
+from tfssvae import evaluation, runs
 from tfssvae.checks import InputError, closest
 from tfssvae.data import load
 from tfssvae.data.pipeline import training_order
@@ -53,7 +53,7 @@ def reproduce(
     """
     if name not in TABLES:
         raise InputError(f"unknown table {name!r}: {closest(name, TABLES)}")
-    table: Table = TABLES[name]  # type: ignore[assignment]
+    table: Table = TABLES[name]
     chosen = table.chosen(rows)
     epochs = table.epochs if epochs is None else epochs
     if epochs < 1:
@@ -72,6 +72,11 @@ def reproduce(
             _write(out / "table.json", _json(table, chosen, results, name, data, epochs))
             say(f"\n{text}")
     say(f"the table is in {out / 'table.md'}, for machines in {out / 'table.json'}")
+    curves = _label_curves(chosen, results)
+    if any(len(curve) > 1 for curve in curves.values()):
+        picture = out / "labels.png"
+        evaluation.save_figure(evaluation.label_curve_figure(curves), picture)
+        say(f"the error over the labels is drawn in {picture}")
     return out
 
 
@@ -137,6 +142,31 @@ def _differences(results: Results, row: Row, metric: str) -> list[float]:
     return [value - others[seed] for seed, value in ours.items() if seed in others]
 
 
+def _label_curves(rows: Sequence[Row], results: Results) -> dict[str, dict[int, list[float]]]:
+    """Return method -> labels shown -> errors, for rows called METHOD@..."""
+    curves: dict[str, dict[int, list[float]]] = {}
+    for row in rows:
+        for metrics in results[row.name].values():
+            curve = curves.setdefault(row.name.partition("@")[0], {})
+            labels = row.labels_per_class * len(metrics["test"]["recall"])
+            curve.setdefault(labels, []).append(metrics["test"]["error"])
+    return curves
+
+
+def _analyses(table: Table, results: Results) -> dict[str, dict[str, float]]:
+    """Return factor -> one-way analysis of variance of the table's first metric."""
+    metric, found = next(iter(table.metrics)), {}
+    for factor, rows in table.factors.items():
+        groups = {
+            row: [metrics["test"][metric] for metrics in results[row].values()]
+            for row in rows
+            if results.get(row)
+        }
+        if len(groups) > 1 and sum(map(len, groups.values())) > len(groups):
+            found[factor] = evaluation.one_way_anova(groups)
+    return found
+
+
 def _json(table: Table, rows, results: Results, name: str, data: str, epochs: int) -> str:
     content: dict[str, Any] = {
         "table": name,
@@ -144,6 +174,7 @@ def _json(table: Table, rows, results: Results, name: str, data: str, epochs: in
         "epochs": epochs,
         "tfssvae": tfssvae.__version__,
         "rows": {},
+        "anova": _analyses(table, results),
     }
     for row in rows:
         if not results[row.name]:
@@ -187,6 +218,10 @@ def _markdown(table: Table, rows, results: Results, name: str, data: str, epochs
                 _spread(differences, scale, digits, "+") if differences else "",
             ]
         lines.append(f"| {' | '.join(cells)} |")
+    tests = [
+        f"One-way ANOVA over {factor}: F = {test['f']:.2f}, p = {test['p']:.2f}."
+        for factor, test in _analyses(table, results).items()
+    ]
     shown = " ".join(map(str, seeds))
     notes = (
         f"{data}, {epochs} epochs, last epoch, test data; mean ± sample standard deviation over "
@@ -194,7 +229,7 @@ def _markdown(table: Table, rows, results: Results, name: str, data: str, epochs
         f"{tfssvae.__version__}. `tfssvae reproduce {name} --data {data} --epochs {epochs} "
         f"--seeds {shown}`"
     )
-    return "\n".join([f"**{table.title}**", "", *lines, "", notes, ""])
+    return "\n".join([f"**{table.title}**", "", *lines, "", *tests, notes, ""])
 
 
 def _spread(figures: Sequence[float], scale: float, digits: int, sign: str = "") -> str:

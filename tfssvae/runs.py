@@ -30,6 +30,7 @@ from tfssvae.training.progress import ProgressLines
 
 _EVALUATION_BATCH = 500
 _MIN_STEPS, _MIN_EPOCHS = 400, 20  # of a run that names no epochs
+_TRUSTED_MODULES = ("keras.optimizers", "keras.optimizers.schedules")
 
 Say = Callable[[str], None]
 
@@ -44,7 +45,8 @@ def start_run(folder: Path, config: dict[str, Any], say: Say = print) -> dict[st
             "epochs" (None: enough for 400 steps, and at least 20), "labelled", "unlabelled"
             (batch sizes; None: 100 and 200, or fewer where there are fewer rows), "driver" ("loop"
             or "fit"), "precision", "learning_rate" (a number or a serialised schedule),
-            "checkpoint_seconds", and optionally "default_weights" ("recommended", "paper" or
+            "checkpoint_seconds", and optionally "optimizer" (serialised; instead of Adam with the
+            learning rate), "default_weights" ("recommended", "paper" or
             "none": the weights that "model" does not set) and "baseline" (False leaves out the
             classifier trained on the labels alone).
         say: receives a line for people at each stage.
@@ -218,16 +220,23 @@ def _build(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
         dtype=config["precision"],
         **arguments,
     )
-    rate = _revived(config["learning_rate"])
-    model.compile(keras.optimizers.Adam(rate), metrics=["accuracy"])
+    model.compile(_optimizer(config), metrics=["accuracy"])
     return model
+
+
+def _optimizer(config: dict[str, Any]) -> keras.optimizers.Optimizer:
+    """Return a new optimizer of the run: Adam of its learning rate, or its own."""
+    if "optimizer" in config:
+        return _revived(config["optimizer"])
+    return keras.optimizers.Adam(_revived(config["learning_rate"]))
 
 
 def _revived(value):
     """Return a part of a configuration with its serialised objects made.
 
     Raises:
-        InputError: an object is neither ours nor a Keras schedule: a configuration runs no code.
+        InputError: an object is neither ours nor a Keras optimizer or schedule: a configuration
+            runs no code.
     """
     if isinstance(value, list):
         return [_revived(part) for part in value]
@@ -236,7 +245,7 @@ def _revived(value):
     if "class_name" not in value:
         return {name: _revived(part) for name, part in value.items()}
     ours = str(value.get("registered_name")).startswith("tfssvae>")
-    if not ours and value.get("module") != "keras.optimizers.schedules":
+    if not ours and value.get("module") not in _TRUSTED_MODULES:
         raise InputError(f"a configuration may not hold a {value['class_name']!r}")
     register()
     try:
@@ -286,7 +295,7 @@ def _run_driver(model, data: Data, config, folder: Path, state: dict) -> dict[st
 def _baseline(model: SemiSupervisedVAE, data: Data, config: dict[str, Any]) -> dict[str, Any]:
     """Train the same classifier on the labels alone, until it can learn no more from them."""
     baseline = labels_alone(model)
-    baseline.compile(keras.optimizers.Adam(_revived(config["learning_rate"])))
+    baseline.compile(_optimizer(config))
     order = training_order(data, config["labelled"], 0)
     epochs = -(-_MIN_STEPS // order.steps_per_epoch)
     train(baseline, data, epochs, config["labelled"], 0, jit_compile=False, verbose=0)

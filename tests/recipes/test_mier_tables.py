@@ -14,7 +14,8 @@ def revived(value):
 
 def test_every_row_of_the_tables_is_there():
     expected = {"mier/table1": 6, "mier/table2": 6, "mier/table3": 6}
-    assert {name: len(TABLES[name].rows) for name in TABLES} == expected
+    found = {name: len(TABLES[name].rows) for name in TABLES if name.startswith("mier/")}
+    assert found == expected
     for name in ("mier/table1", "mier/table3"):
         for row in TABLES[name].rows:
             assert set(row.published) == set(DATA) == {"cifar10", "fashion_mnist", "svhn", "kmnist"}

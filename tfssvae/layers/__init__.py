@@ -1,5 +1,13 @@
 """Keras layers over TensorFlow Probability distributions."""
 
+from tfssvae.layers.augmentation import (
+    Augmentation,
+    Chain,
+    RandAugment,
+    RandomCrop,
+    RandomFlip,
+    RandomRotation,
+)
 from tfssvae.layers.dropout import ChannelDropout
 from tfssvae.layers.gaussian import GaussianHead, StandardNormalPrior, gaussian, reparameterize
 from tfssvae.layers.gumbel import gumbel_max, gumbel_softmax
@@ -18,13 +26,19 @@ from tfssvae.layers.mixture import GaussianMixturePrior, component_overlap
 from tfssvae.layers.pairs import Pairs, repeat_rows
 
 __all__ = [
+    "Augmentation",
     "BernoulliLikelihood",
+    "Chain",
     "ChannelDropout",
     "GaussianHead",
     "GaussianLikelihood",
     "GaussianMixturePrior",
     "MergedDense",
     "Pairs",
+    "RandAugment",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomRotation",
     "StandardNormalPrior",
     "augment_images",
     "circle_layout",

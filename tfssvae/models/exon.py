@@ -60,10 +60,9 @@ class EXoN(SemiSupervisedVAE):
         learn_beta: whether the variance is trained, from beta on.
         likelihood: in place of the Gaussian of variance beta: "bernoulli", "gaussian" or a layer
             (see `layers.get_likelihood`).
-        augment: random changes of the labelled images that the classification term sees, and of
-            the images that `SoftLabelConsistency` mixes, in training (see there); the bound sees
-            images as they are.
-        **kwargs: of `SemiSupervisedVAE`: weights, regularizers, seed, name, dtype.
+        **kwargs: of `SemiSupervisedVAE`: weights, regularizers, augment, seed, name, dtype. What
+            `augment` changes, the labelled images of the classification term and the images that
+            `SoftLabelConsistency` mixes, the bound sees as it is.
 
     References:
         An, Choi and Jeon, "EXoN: EXplainable encoder Network", 2022.
@@ -75,6 +74,7 @@ class EXoN(SemiSupervisedVAE):
         "kl_z": "sum_k q(k|x) KL(q(z|x,k) || p(z|k)), the second part of eq. 12",
         "classification": "-log q(y|x) of the labelled images, eqs. 6 and 10",
     }
+    AUGMENTS_EVERYTHING: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -92,7 +92,6 @@ class EXoN(SemiSupervisedVAE):
         beta: float = BETA,
         learn_beta: bool = False,
         likelihood=None,
-        augment: keras.layers.Layer | None = None,
         **kwargs,
     ):
         if class_prior is None and prior is not None and prior.probs is not None:
@@ -105,7 +104,6 @@ class EXoN(SemiSupervisedVAE):
         self._check_prior()
         self.hidden, self.filters = tuple(hidden), tuple(filters)
         self.dropout, self.beta, self.learn_beta = float(dropout), float(beta), bool(learn_beta)
-        self.augment = augment
         options = {"dtype": self.dtype_policy, "seed": self.seed}
         self.encoder = encoder or networks.mlp(
             self.example_shape, self.hidden, name="encoder", **options

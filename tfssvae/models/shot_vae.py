@@ -9,7 +9,9 @@ optimal interpolation of eqs. 13 to 16 is the regularizer `OptimalInterpolation`
 """
 
 import math
+import re
 from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar
 
 import keras
@@ -39,13 +41,15 @@ class ShotVAE(SemiSupervisedVAE):
         input_shape: shape of one image, such as (28, 28, 1), or (features,).
         num_classes: K.
         latent_dim: d, the size of z.
-        hidden: units of the hidden layers of the default encoder; the default decoder has the
-            same in reverse. The paper's backbones for MNIST have four layers, the heads included,
-            and about a million weights.
-        encoder: network from x to features, on which the heads of z and y are put, such as
-            `networks.wide_resnet`.
+        hidden: units of the hidden layers of the "mlp" encoder; the decoder has the same in
+            reverse. The paper's backbones for MNIST have four layers, the heads included, and
+            about a million weights.
+        backbone: the paper's networks: "mlp", or "wide_resnet_28_2" (depth and width; any others
+            too), with transposed convolutions as the decoder and `latent_dim` 128.
+        encoder: network from x to features, on which the heads of z and y are put; instead of the
+            backbone's.
         decoder: network from [z, class probabilities] to the likelihood's parameters, one per
-            pixel, such as `networks.class_conv_transpose`.
+            pixel; instead of the backbone's.
         likelihood: "bernoulli", "gaussian" or a layer (see `layers.get_likelihood`).
         prior: p(z), a layer with a method `distribution()`; default N(0, I).
         class_prior: p(y): None for uniform, K probabilities, or "labels" to learn it from them.
@@ -82,6 +86,7 @@ class ShotVAE(SemiSupervisedVAE):
         num_classes: int,
         latent_dim: int = 10,
         hidden: Sequence[int] = (500, 500, 500),
+        backbone: str = "mlp",
         encoder: keras.Model | None = None,
         decoder: keras.Model | None = None,
         likelihood="bernoulli",
@@ -101,17 +106,10 @@ class ShotVAE(SemiSupervisedVAE):
             raise InputError(f"unknown sampling {sampling!r}: {closest(str(sampling), SAMPLING)}")
         self.sampling = sampling
         self.capacity_z, self.capacity_y = capacity_z, capacity_y
-        options = {"dtype": self.dtype_policy, "seed": self.seed}
-        self.encoder = encoder or networks.mlp(
-            self.example_shape, self.hidden, name="encoder", **options
-        )
-        self.decoder = decoder or networks.conditional_mlp(
-            [(self.latent_dim,), (self.num_classes,)],
-            self.hidden[::-1],
-            outputs=self.num_pixels,
-            name="decoder",
-            **options,
-        )
+        self.backbone = backbone
+        default_encoder, default_decoder = self._backbone()
+        self.encoder = encoder or default_encoder()
+        self.decoder = decoder or default_decoder()
         self.head_z = layers.GaussianHead(self.latent_dim, self.seed, name="head_z")
         self.head_y = keras.layers.Dense(
             self.num_classes,
@@ -122,6 +120,50 @@ class ShotVAE(SemiSupervisedVAE):
         self.likelihood = layers.get_likelihood(likelihood)
         self.prior = prior or layers.StandardNormalPrior(self.latent_dim)
         self.finish()
+
+    def _backbone(self):
+        """Return what builds the encoder, and what builds the decoder."""
+        options = {"dtype": self.dtype_policy, "seed": self.seed}
+        if self.backbone == "mlp":
+            sizes = [(self.latent_dim,), (self.num_classes,)]
+            return (
+                partial(networks.mlp, self.example_shape, self.hidden, name="encoder", **options),
+                partial(
+                    networks.conditional_mlp,
+                    sizes,
+                    self.hidden[::-1],
+                    self.num_pixels,
+                    name="decoder",
+                    **options,
+                ),
+            )
+        found = re.fullmatch(r"wide_resnet_(\d+)_(\d+)", str(self.backbone))
+        if not found:
+            raise InputError(
+                f'unknown backbone {self.backbone!r}: use "mlp" or "wide_resnet_DEPTH_WIDTH", '
+                "such as wide_resnet_28_2"
+            )
+        if len(self.example_shape) != 3:
+            raise InputError(f"a {self.backbone} needs images, got shape {self.example_shape}")
+        depth, width = map(int, found.groups())
+        return (
+            partial(
+                networks.wide_resnet, self.example_shape, depth, width, name="encoder", **options
+            ),
+            partial(
+                networks.class_conv_transpose,
+                self.latent_dim,
+                self.num_classes,
+                self.example_shape,
+                name="decoder",
+                **options,
+            ),
+        )
+
+    @property
+    def classifier(self) -> keras.Model:
+        """The network from x to the logits of q(y|x); it shares its layers with the model."""
+        return keras.Sequential([keras.Input(self.example_shape), self.encoder, self.head_y])
 
     @classmethod
     def paper_regularizers(cls) -> list:

@@ -9,10 +9,12 @@ from tfssvae.networks.exon import (
     exon_wide_classifier,
 )
 from tfssvae.networks.mlp import conditional_mlp, mlp
+from tfssvae.networks.wide_resnet import class_conv_transpose, wide_resnet
 
 __all__ = [
     "ConditionalNetwork",
     "call_network",
+    "class_conv_transpose",
     "conditional_mlp",
     "conv",
     "conv_transpose",
@@ -21,4 +23,5 @@ __all__ = [
     "exon_encoder",
     "exon_wide_classifier",
     "mlp",
+    "wide_resnet",
 ]

@@ -41,13 +41,15 @@ class Table:
         rows: its rows.
         data: data set -> arguments of `data.load`, such as {"name": "mnist"}.
         epochs: of the paper.
+        factors: name -> rows that differ in it alone, for a one-way analysis of variance.
     """
 
     title: str
     metrics: Mapping[str, str]
     rows: Sequence[Row]
     data: Mapping[str, Config]
-    epochs: int = field(default=1000)
+    epochs: int = 1000
+    factors: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def data_arguments(self, name: str) -> Config:
         """Return the arguments of `data.load` for one of the table's data sets, or for another.

@@ -8,6 +8,8 @@ REGULARIZERS = Registry(
         "mier": "tfssvae.regularizers.mier:MIER",
         "interpolation": "tfssvae.regularizers.interpolation:OptimalInterpolation",
         "consistency": "tfssvae.regularizers.consistency:SoftLabelConsistency",
+        "mixup": "tfssvae.regularizers.mixup:Mixup",
+        "mean_teacher": "tfssvae.regularizers.mean_teacher:MeanTeacher",
     },
 )
 

@@ -21,6 +21,11 @@ class Regularizer(keras.layers.Layer):
         kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
 
+    @property
+    def foreign_metrics(self) -> list:
+        """Metrics of models that it owns, which are not those of the model that is trained."""
+        return []
+
     def terms(
         self, model: SemiSupervisedVAE, batch: Batch, terms: Terms, training: bool
     ) -> dict[str, tf.Tensor]:

@@ -42,7 +42,8 @@ class SoftLabelConsistency(Regularizer):
         per_example: whether each image has a rho of its own, or the batch one, as published.
         augment: random changes of the images before they are mixed, in training: a layer called
             as `augment(images, noise=noise)` or, where its call takes no noise, as
-            `augment(images, training=True)`. None takes the model's own, if it has one.
+            `augment(images, training=True)`. None takes the model's own, where that has not
+            changed the whole batch before.
 
     References:
         An, Choi and Jeon, "EXoN: EXplainable encoder Network", eqs. 7 to 10 and appendix A.4.
@@ -88,7 +89,9 @@ class SoftLabelConsistency(Regularizer):
     def terms(self, model, batch, terms, training):
         """Return the cross-entropies of eq. 7 of labelled and of unlabelled images, in nats."""
         images = batch.images
-        augment = getattr(model, "augment", None) if self.augment is None else self.augment
+        augment = self.augment
+        if augment is None and not model.AUGMENTS_EVERYTHING:
+            augment = model.augment
         if training and augment is not None:
             images = layers.augment_images(augment, images, batch.noise)
         known = tf.one_hot(batch.labels, model.num_classes)

@@ -71,6 +71,12 @@ def load(folder: Path, say: Callable[[str], None]) -> Run:
             **evaluation.classification_report(probs, data.y_test, data.class_names),
             **evaluation.information_report(probs, bounds),
         }
+        if (
+            len(data.unlabelled_indices)
+            and (data.hidden_labels[data.unlabelled_indices] >= 0).any()
+        ):
+            hidden = evaluation.hidden_label_report(model, data)
+            figures.update({f"hidden_{key}": value for key, value in hidden.items()})
     else:
         say(f"{folder}: {name}, no test data to measure")
     return Run(folder, name, config, metrics, model, data, probs, bounds, figures)

@@ -7,6 +7,7 @@ from typing import Any
 
 from tfssvae import evaluation
 from tfssvae.checks import InputError
+from tfssvae.evaluation.curves import ACCURACY, BOUND
 from tfssvae.evaluation.history import INFORMATION, logged_quantities
 from tfssvae.report.page import Picture, Section
 from tfssvae.report.run import Run
@@ -132,6 +133,13 @@ def _curves(runs: Sequence[Run]) -> Iterator[Section]:
             [Picture(partial(_curve, history, name), f"Curve of {name}") for name in names],
             wide=True,
             small=True,
+        )
+    if all({BOUND, ACCURACY} <= set(run.metrics["history"]) for run in runs):
+        yield Section(
+            "Bound and accuracy",
+            "Validation accuracy against the bound, epoch by epoch: where the line turns level, a "
+            "better bound no longer makes a better classifier.",
+            [Picture(partial(evaluation.bound_accuracy_figure, history), "Accuracy over bound")],
         )
     names = [name for name in INFORMATION if name in logged_quantities(history)]
     if names:

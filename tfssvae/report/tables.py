@@ -77,6 +77,8 @@ def figures_table(runs: Sequence[Run]) -> Table:
         "log loss, nats": "{log_loss:.4f}",
         "entropy of the classifier H(q(y|x)), nats": "{entropy:.4f}",
         f"mutual information I(y; x), nats (at most {most})": "{mutual_information:.4f}",
+        "error on unlabelled training images (hidden labels)": "{hidden_error:.2%}",
+        "KL(q(y|x) || smoothed hidden label), nats": "{hidden_divergence:.4f}",
         "bound on log p(x), nats: mean ± deviation over examples": (
             "{unlabelled_bound:.2f} ± {unlabelled_bound_std:.2f}"
         ),

@@ -1,0 +1,119 @@
+"""SHOT-VAE's recipes against the settings and figures of the paper."""
+
+import keras
+import numpy as np
+import pytest
+
+import tfssvae
+from tfssvae.recipes import TABLES
+from tfssvae.recipes.shot_vae import perceptron_settings, wide_settings
+
+OURS = [name for name in TABLES if name.startswith("shot_vae/")]
+
+
+def revived(value):
+    return keras.saving.deserialize_keras_object(value)
+
+
+def test_every_table_is_there_for_each_of_its_data_sets():
+    expected = {
+        "table1-cifar10": 2,
+        "table1-cifar100": 4,
+        "table3-mnist": 4,
+        "table3-svhn": 4,
+        "table4-cifar10": 10,
+        "table4-cifar100": 10,
+        "table5-cifar10": 2,
+        "table5-cifar100": 2,
+        "figure3-cifar10": 15,
+        "figure3-cifar100": 15,
+    }
+    assert {name.removeprefix("shot_vae/"): len(TABLES[name].rows) for name in OURS} == expected
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "metric", "figure", "labels_per_class"),
+    [
+        ("table1-cifar10", "shot-vae@4000-28_2", "error", 0.0851, 400),
+        ("table1-cifar100", "shot-vae@10000-28_10", "error", 0.2530, 100),
+        ("table3-mnist", "smooth-elbo", "error", 0.0314, 10),
+        ("table3-svhn", "shot-vae", "error", 0.2882, 100),
+        ("table5-cifar10", "shot-vae+mt", "accuracy", 0.9559, 400),
+        ("figure3-cifar10", "m2@4000", "error", 0.1808, 400),
+        ("figure3-cifar10", "smooth-elbo@500", "error", None, 50),
+    ],
+)
+def test_published_figures_and_labels(table, row, metric, figure, labels_per_class):
+    (found,) = TABLES[f"shot_vae/{table}"].chosen([row])
+    data = table.partition("-")[2]
+    assert found.published[data].get(metric) == (figure and pytest.approx(figure))
+    assert found.labels_per_class == labels_per_class
+
+
+def test_the_perceptrons_are_about_a_million_weights():
+    model = perceptron_settings("smooth-elbo", "mnist", 1, 1)["model"]
+    del model["regularizers"]
+    found = tfssvae.models.ShotVAE((28, 28, 1), 10, **model, regularizers=[])
+    layers = [(784, 500), (500, 500), (500, 500), (500, 20), (500, 10)]
+    backbone = sum(rows * columns + columns for rows, columns in layers)
+    assert found.classifier.count_params() + 500 * 20 + 20 == backbone
+    assert 0.8e6 < backbone < 1.1e6
+
+
+@pytest.mark.parametrize(("data", "last"), [("cifar10", 600), ("cifar100", 700)])
+@pytest.mark.parametrize("shrunk", [1.0, 0.1])
+def test_the_rate_falls_tenfold_at_the_papers_epochs(data, last, shrunk):
+    epochs = round(last * shrunk)
+    config = wide_settings("shot-vae", data, "wide_resnet_28_2", 80, epochs)
+    optimizer = revived(config["optimizer"])
+    assert isinstance(optimizer, keras.optimizers.SGD)
+    assert (optimizer.momentum, optimizer.weight_decay) == (0.9, 5e-4)
+    rate = revived(config["learning_rate"])
+    drops = {"cifar10": (400, 500, 550), "cifar100": (500, 600, 650)}[data]
+    published_epochs = [0.5, 1.5, drops[0] - 1, drops[0] + 1, drops[1] + 1, drops[2] + 1]
+    found = [float(rate(round(epoch * shrunk * 80))) for epoch in published_epochs]
+    np.testing.assert_allclose(found, [0.02, 0.1, 0.1, 0.01, 1e-3, 1e-4], rtol=1e-5)
+
+
+def test_rows_differ_as_their_names_say():
+    configs = {
+        name: wide_settings(name, "cifar10", "wide_resnet_28_2", 10, 2)
+        for name in ("m2", "smooth-elbo", "shot-vae", "shot-vae+da", "shot-vae+mt")
+    }
+    kinds = {
+        name: [type(part).__name__ for part in revived(config["model"]["regularizers"])]
+        for name, config in configs.items()
+    }
+    assert kinds == {
+        "m2": [],
+        "smooth-elbo": [],
+        "shot-vae": ["OptimalInterpolation"],
+        "shot-vae+da": ["OptimalInterpolation"],
+        "shot-vae+mt": ["OptimalInterpolation", "MeanTeacher"],
+    }
+    assert configs["m2"]["model"]["epsilon"] == 0
+    assert configs["m2"]["model"]["weights"] == {"labelled_kl_y": 0.0}
+    interpolation = revived(configs["shot-vae"]["model"]["regularizers"])[0]
+    assert (interpolation.steps, interpolation.gamma) == (20, 5.0)
+    steps = {
+        name: len(revived(config["model"]["augment"]).steps) for name, config in configs.items()
+    }
+    assert steps["shot-vae+da"] == steps["shot-vae"] + 1 == 3
+
+
+def test_table_4_has_an_analysis_over_each_of_its_factors():
+    table = TABLES["shot_vae/table4-cifar10"]
+    assert {name: len(rows) for name, rows in table.factors.items()} == {"epsilon": 5, "gamma": 5}
+    assert {row for rows in table.factors.values() for row in rows} == {r.name for r in table.rows}
+    (row,) = table.chosen(["epsilon=1e-05"])
+    assert row.settings(10, 2)["model"]["epsilon"] == 1e-5
+    (row,) = table.chosen(["gamma=20"])
+    (regularizer,) = revived(row.settings(10, 2)["model"]["regularizers"])
+    assert regularizer.gamma == 20.0
+
+
+def test_unknown_backbones_are_refused():
+    with pytest.raises(tfssvae.InputError, match="wide_resnet_28_2"):
+        tfssvae.models.ShotVAE((32, 32, 3), 10, backbone="resnet")
+    with pytest.raises(tfssvae.InputError, match="needs images"):
+        tfssvae.models.ShotVAE((64,), 10, backbone="wide_resnet_28_2")

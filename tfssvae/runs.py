@@ -29,6 +29,7 @@ from tfssvae.training import Checkpoint, TensorBoardImages, restore_latest, trai
 from tfssvae.training.progress import ProgressLines
 
 _EVALUATION_BATCH = 500
+_MOST_CODES = 2000  # points of a picture of the latent space
 _MIN_STEPS, _MIN_EPOCHS = 400, 20  # of a run that names no epochs
 _TRUSTED_MODULES = ("keras.optimizers", "keras.optimizers.schedules")
 
@@ -130,7 +131,7 @@ def load_run(folder: Path) -> tuple[SemiSupervisedVAE, Data]:
 
 
 def measure(model: SemiSupervisedVAE, data: Data, part: str = "test") -> dict[str, Any]:
-    """Return accuracy, calibration and bounds of a model on the test or validation rows."""
+    """Return what a model's predictions, bounds and latent space are on test or validation rows."""
     batches = getattr(data, part)(_EVALUATION_BATCH)
     x = data.x_test if part == "test" else data.x_validation
     y = data.y_test if part == "test" else data.y_validation
@@ -144,7 +145,7 @@ def measure(model: SemiSupervisedVAE, data: Data, part: str = "test") -> dict[st
         for name, value in objective.items()
         if name.endswith("_bound")
     }
-    return {**report, **bounds}
+    return {**report, **bounds, **evaluation.latent_report(model, x, y)}
 
 
 def _train(folder: Path, config: dict[str, Any], data: Data, say: Say) -> dict[str, Any]:
@@ -318,6 +319,11 @@ def _draw(folder: Path, model, data: Data, metrics: dict[str, Any]) -> None:
         matrix = evaluation.confusion_matrix(data.y_test, probabilities, data.num_classes)
         figures["confusion"] = evaluation.confusion_figure(matrix, data.class_names)
         figures["calibration"] = evaluation.calibration_figure(probabilities, data.y_test)
+        if hasattr(model, "components") and model.latent_dim > 1:
+            most = slice(_MOST_CODES)
+            figures["latent"] = evaluation.latent_scatter_figure(
+                model, data.x_test[most], data.y_test[most], data.class_names
+            )
     for name, figure in figures.items():
         evaluation.save_figure(figure, folder / f"{name}.png")
 

@@ -3,7 +3,8 @@
 EXoN (An, Choi and Jeon, 2022), sections 3.4 and 4.2 and appendices A.2 and A.3.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -11,8 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from tfssvae import losses
 from tfssvae.checks import InputError, check_images, check_labels, check_same_length
+from tfssvae.evaluation.similarity import negative_ssim
 from tfssvae.layers import scale_images
 
+_BATCH = 500  # codes decoded at a time
+_MARGIN = 3.0  # standard deviations of the prior that a picture of it shows around its centres
 _DELTA = 1.0  # V-nat above which a unit is activated (section 4.2)
 
 
@@ -179,6 +183,78 @@ def kl_bounds(model, x: ArrayLike, batch_size: int = 500) -> dict[str, float]:
         "upper": float(0.5 * np.sum(share * (1 / ratio).sum(-1)) - dim / 2),
         "aggregate_gap": float(np.max(np.abs(means - centre) / np.sqrt(prior))),
     }
+
+
+def latent_report(model, x: ArrayLike, y: ArrayLike) -> dict[str, Any]:
+    """Return what a run should record of a designed latent space, ready for JSON.
+
+    Args:
+        model: any method; one without a mixture of classes as its code has nothing to report.
+        x: (n, *input_shape) images.
+        y: (n,) true classes.
+
+    Returns:
+        "kl_to_prior" (eq. 23) and "kl_bounds" (Theorem 1), nats; with images of every class
+        "activated_units_K", the cardinality of A_k(1) of class k counted from 0 (Table 2); with
+        two latent dimensions "negative_ssim" of 31 x 31 images of the plane (Table 3).
+    """
+    if not hasattr(model, "components"):
+        return {}
+    report: dict[str, Any] = {"kl_to_prior": kl_to_prior(model, x)}
+    report["kl_bounds"] = kl_bounds(model, x)
+    if set(range(model.num_classes)) <= set(np.asarray(y).tolist()):
+        for k, values in enumerate(class_v_nat(model, x, y)):
+            report[f"activated_units_{k}"] = len(activated_units(values))
+    if model.latent_dim == 2 and len(model.example_shape) == 3 and min(model.example_shape[:2]) > 2:
+        report["negative_ssim"] = float(negative_ssim(latent_grid(model)[1]))
+    return report
+
+
+def decode_codes(model, codes: ArrayLike) -> NDArray[np.float32]:
+    """Return the expected image of each latent code.
+
+    Args:
+        model: a method whose decoder sees z alone, such as `EXoN`.
+        codes: (n, d).
+
+    Returns:
+        (n, *input_shape) float32 in [0, 1].
+    """
+    codes = np.asarray(codes, "float32")
+    if codes.ndim != 2 or codes.shape[1] != model.latent_dim:
+        raise InputError(f"codes must have shape (n, {model.latent_dim}), got {codes.shape}.")
+    parts = [codes[start : start + _BATCH] for start in range(0, len(codes), _BATCH)]
+    return np.concatenate(
+        [model.likelihood.mean(model.decode(tf.constant(part))).numpy() for part in parts]
+    )
+
+
+def latent_grid(
+    model, size: int = 31, extent: Sequence[float] | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return equally spaced points of the latent plane and their images (EXoN, eq. 24, Table 3).
+
+    Args:
+        model: an `EXoN` with two latent dimensions.
+        size: points along each side.
+        extent: (left, right, bottom, top); None: all components within three standard deviations.
+
+    Returns:
+        (size^2, 2) points, row by row from the top left, and (size^2, *input_shape) images.
+    """
+    if model.latent_dim != 2:
+        raise InputError(f"a grid needs two latent dimensions, the model has {model.latent_dim}.")
+    left, right, bottom, top = prior_extent(model.prior) if extent is None else extent
+    column, row = np.meshgrid(np.linspace(left, right, size), np.linspace(top, bottom, size))
+    points = np.stack([column.ravel(), row.ravel()], axis=1).astype("float32")
+    return points, decode_codes(model, points)
+
+
+def prior_extent(prior) -> tuple[float, float, float, float]:
+    """Return left, right, bottom and top of a prior's first two dimensions, within three sigma."""
+    reach = _MARGIN * np.sqrt(prior.variance[:, :2])
+    low, high = (prior.mean[:, :2] - reach).min(axis=0), (prior.mean[:, :2] + reach).max(axis=0)
+    return float(low[0]), float(high[0]), float(low[1]), float(high[1])
 
 
 def _check_mixture(model) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse
@@ -14,31 +13,15 @@ from tfssvae.evaluation.class_names import check_class_names, short_name
 from tfssvae.evaluation.embedding import class_colours
 from tfssvae.evaluation.figures import Panel, picture_figure
 from tfssvae.evaluation.images import as_pictures, image_grid
-from tfssvae.evaluation.latent import posterior_components, v_nat_correlation
+from tfssvae.evaluation.latent import (
+    decode_codes,
+    latent_grid,
+    posterior_components,
+    prior_extent,
+    v_nat_correlation,
+)
 from tfssvae.evaluation.model_names import model_name
 from tfssvae.evaluation.style import ink, plain_legend
-
-_BATCH = 500
-_MARGIN = 3.0  # standard deviations of the prior that a picture of it shows around its centres
-
-
-def decode_codes(model, codes: ArrayLike) -> NDArray[np.float32]:
-    """Return the expected image of each latent code.
-
-    Args:
-        model: a method whose decoder sees z alone, such as `EXoN`.
-        codes: (n, d).
-
-    Returns:
-        (n, *input_shape) float32 in [0, 1].
-    """
-    codes = np.asarray(codes, "float32")
-    if codes.ndim != 2 or codes.shape[1] != model.latent_dim:
-        raise InputError(f"codes must have shape (n, {model.latent_dim}), got {codes.shape}.")
-    parts = [codes[start : start + _BATCH] for start in range(0, len(codes), _BATCH)]
-    return np.concatenate(
-        [model.likelihood.mean(model.decode(tf.constant(part))).numpy() for part in parts]
-    )
 
 
 def likely_codes(model, x: ArrayLike) -> NDArray[np.float32]:
@@ -94,27 +77,6 @@ def latent_scatter_figure(
     return figure
 
 
-def latent_grid(
-    model, size: int = 31, extent: Sequence[float] | None = None
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return equally spaced points of the latent plane and their images (EXoN, eq. 24, Table 3).
-
-    Args:
-        model: an `EXoN` with two latent dimensions.
-        size: points along each side.
-        extent: (left, right, bottom, top); None: all components within three standard deviations.
-
-    Returns:
-        (size^2, 2) points, row by row from the top left, and (size^2, *input_shape) images.
-    """
-    if model.latent_dim != 2:
-        raise InputError(f"a grid needs two latent dimensions, the model has {model.latent_dim}.")
-    left, right, bottom, top = _extent(model.prior) if extent is None else extent
-    column, row = np.meshgrid(np.linspace(left, right, size), np.linspace(top, bottom, size))
-    points = np.stack([column.ravel(), row.ravel()], axis=1).astype("float32")
-    return points, decode_codes(model, points)
-
-
 def latent_grid_figure(model, size: int = 21, extent: Sequence[float] | None = None) -> Figure:
     """Draw the images of equally spaced points of the latent plane (EXoN, figure 2, bottom).
 
@@ -123,7 +85,8 @@ def latent_grid_figure(model, size: int = 21, extent: Sequence[float] | None = N
         size: images along each side.
         extent: (left, right, bottom, top); None: all components within three standard deviations.
     """
-    extent = tuple(_extent(model.prior) if extent is None else extent)
+    left, right, bottom, top = prior_extent(model.prior) if extent is None else extent
+    extent = (left, right, bottom, top)
     picture = image_grid(latent_grid(model, size, extent)[1], size)
     figure = Figure(figsize=(7, 7), dpi=100, layout="constrained")
     axes = figure.add_subplot()
@@ -279,12 +242,6 @@ def _checked_units(model, units: Sequence[int]) -> NDArray[np.int64]:
     return found.astype("int64")
 
 
-def _extent(prior) -> tuple[float, float, float, float]:
-    reach = _MARGIN * np.sqrt(prior.variance[:, :2])
-    low, high = (prior.mean[:, :2] - reach).min(axis=0), (prior.mean[:, :2] + reach).max(axis=0)
-    return float(low[0]), float(high[0]), float(low[1]), float(high[1])
-
-
 def _plane(prior, class_names: Sequence[str]):
     """Return a figure of the first two dimensions with the prior's components, and its axes."""
     check_class_names(class_names, prior.num_components)
@@ -306,7 +263,7 @@ def _plane(prior, class_names: Sequence[str]):
                     zorder=0,
                 )
             )
-    left, right, bottom, top = _extent(prior)
+    left, right, bottom, top = prior_extent(prior)
     axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
     axes.set(xlabel="z, first dimension", ylabel="z, second dimension")
     marks = [Line2D([], [], color=colour, marker="o", linestyle="") for colour in colours]

@@ -9,6 +9,7 @@ m and s^2 are chosen, not learnt. The soft-label consistency of eqs. 7 to 10 is 
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar
 
 import keras
@@ -18,7 +19,7 @@ from tensorflow_probability import distributions as tfd
 
 from tfssvae import layers, losses, networks
 from tfssvae.batch import Batch
-from tfssvae.checks import InputError
+from tfssvae.checks import InputError, closest
 from tfssvae.core import SemiSupervisedVAE, Terms
 from tfssvae.models.exact import class_monitors, sample_classes
 from tfssvae.noise import Noise
@@ -27,6 +28,7 @@ from tfssvae.weights import Weight
 BETA = 0.25  # of MNIST, table 6; on images in [-1, 1]
 LAMBDA_1 = 6000.0  # of MNIST, table 7
 LABELLED_SHARE = 32 / 128  # of a batch, as published
+DROPOUT = {"mlp": 0.5, "conv": 0.1}  # of each backbone, table 7
 PLANE = 2  # dimensions of the default latent space
 
 
@@ -45,13 +47,17 @@ class EXoN(SemiSupervisedVAE):
         input_shape: shape of one image, such as (28, 28, 1), or (features,).
         num_classes: K.
         latent_dim: d, the size of z; None: that of the prior, or 2.
-        hidden: units of the hidden layers of the default encoder; the default decoder has the
-            same in reverse.
-        filters: of the convolutions of the default classifier of images.
-        dropout: rate of the default classifier's channel dropout.
-        encoder: network from x to features, on which the heads of the K components are put.
-        decoder: network from z to the likelihood's parameters, one per pixel.
-        classifier: network from x to K logits.
+        backbone: the paper's networks: "mlp", of MNIST (tables 4 and 5), or "conv", of CIFAR-10
+            (tables 8 and 9), for images.
+        hidden: units of the hidden layers of the "mlp" encoder; the decoder has the same in
+            reverse.
+        filters: of the convolutions of the "mlp" classifier, which images have.
+        dropout: rate of the classifier's channel dropout; None: the paper's.
+        encoder: network from x to features, on which the heads of the K components are put;
+            instead of the backbone's.
+        decoder: network from z to the likelihood's parameters, one per pixel; instead of the
+            backbone's.
+        classifier: network from x to K logits; instead of the backbone's.
         prior: p(z|y), a `layers.GaussianMixturePrior` with K components; None: the circle of the
             paper's MNIST in two dimensions, the unit vectors of its CIFAR-10 in K or more.
         class_prior: p(y): None for the prior's weights, K probabilities, or "labels" to learn it.
@@ -81,9 +87,10 @@ class EXoN(SemiSupervisedVAE):
         input_shape: Sequence[int],
         num_classes: int,
         latent_dim: int | None = None,
+        backbone: str = "mlp",
         hidden: Sequence[int] = (256, 128),
         filters: Sequence[int] = (32, 64, 128),
-        dropout: float = 0.5,
+        dropout: float | None = None,
         encoder: keras.Model | None = None,
         decoder: keras.Model | None = None,
         classifier: keras.Model | None = None,
@@ -103,22 +110,14 @@ class EXoN(SemiSupervisedVAE):
         self.latent_dim = self.prior.latent_dim if latent_dim is None else int(latent_dim)
         self._check_prior()
         self.hidden, self.filters = tuple(hidden), tuple(filters)
-        self.dropout, self.beta, self.learn_beta = float(dropout), float(beta), bool(learn_beta)
-        options = {"dtype": self.dtype_policy, "seed": self.seed}
-        self.encoder = encoder or networks.mlp(
-            self.example_shape, self.hidden, name="encoder", **options
-        )
-        self.decoder = decoder or networks.mlp(
-            (self.latent_dim,), self.hidden[::-1], self.num_pixels, name="decoder", **options
-        )
-        self.classifier = classifier or networks.exon_classifier(
-            self.example_shape,
-            self.num_classes,
-            self.filters,
-            dropout=self.dropout,
-            name="classifier",
-            **options,
-        )
+        self.beta, self.learn_beta = float(beta), bool(learn_beta)
+        if backbone not in DROPOUT:
+            raise InputError(f"unknown backbone {backbone!r}: {closest(str(backbone), DROPOUT)}")
+        self.backbone, self.dropout = backbone, dropout
+        built = self._networks(encoder is None, decoder is None, classifier is None)
+        self.encoder = encoder or built["encoder"]
+        self.decoder = decoder or built["decoder"]
+        self.classifier = classifier or built["classifier"]
         # The heads of all K components are one matrix product.
         self.head_z = layers.GaussianHead(
             self.num_classes * self.latent_dim, self.seed, name="head_z"
@@ -130,6 +129,32 @@ class EXoN(SemiSupervisedVAE):
             else layers.get_likelihood(likelihood)
         )
         self.finish()
+
+    def _networks(self, encoder: bool, decoder: bool, classifier: bool) -> dict[str, keras.Model]:
+        """Build the backbone's networks that are asked for."""
+        options = {"dtype": self.dtype_policy, "seed": self.seed}
+        rate = DROPOUT[self.backbone] if self.dropout is None else float(self.dropout)
+        x, z, classes = self.example_shape, self.latent_dim, self.num_classes
+        if self.backbone == "conv":
+            if len(x) != 3:
+                raise InputError(f'the backbone "conv" needs images, got shape {x}')
+            builders = {
+                "encoder": partial(networks.exon_encoder, x),
+                "decoder": partial(networks.exon_decoder, z, x),
+                "classifier": partial(networks.exon_wide_classifier, x, classes, dropout=rate),
+            }
+        else:
+            builders = {
+                "encoder": partial(networks.mlp, x, self.hidden),
+                "decoder": partial(networks.mlp, (z,), self.hidden[::-1], self.num_pixels),
+                "classifier": partial(
+                    networks.exon_classifier, x, classes, self.filters, dropout=rate
+                ),
+            }
+        asked = {"encoder": encoder, "decoder": decoder, "classifier": classifier}
+        return {
+            name: build(name=name, **options) for name, build in builders.items() if asked[name]
+        }
 
     def _check_prior(self) -> None:
         found = (self.prior.num_components, self.prior.latent_dim)

@@ -1,6 +1,13 @@
 """The compiled loop, schedules, callbacks and checkpoints."""
 
-from tfssvae.schedules import ExponentialRamp, LinearRamp, exponential_ramp, linear_ramp
+from tfssvae.schedules import (
+    ExponentialRamp,
+    LinearRamp,
+    RampDown,
+    exponential_ramp,
+    linear_ramp,
+    ramp_down,
+)
 from tfssvae.training.callbacks import TensorBoardImages
 from tfssvae.training.checkpoints import Checkpoint, restore_latest
 from tfssvae.training.loop import train
@@ -11,9 +18,11 @@ __all__ = [
     "ExponentialRamp",
     "LinearRamp",
     "ProgressLines",
+    "RampDown",
     "TensorBoardImages",
     "exponential_ramp",
     "linear_ramp",
+    "ramp_down",
     "restore_latest",
     "train",
 ]

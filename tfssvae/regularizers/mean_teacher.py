@@ -93,6 +93,8 @@ class MeanTeacher(Regularizer):
         if training:
             self._average(model)
         x = batch.images[batch.num_labelled :]
+        if x.shape[0] == 0:  # Keras's convolutions take no empty batch
+            return {TERM: tf.zeros((0,))}
         target = tf.nn.softmax(self.teacher.predict_logits(x))
         if training and self.augment is not None:
             logits = model.predict_logits(self.augment(x, noise=batch.noise), training)

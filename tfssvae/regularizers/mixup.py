@@ -55,6 +55,8 @@ class Mixup(Regularizer):
     def terms(self, model, batch, terms, training):
         """Return the squared distance from the mixed prediction of each unlabelled image."""
         x = batch.images[batch.num_labelled :]
+        if x.shape[0] == 0:  # batch normalisation has no statistics of no rows
+            return {TERM: tf.zeros((0,))}
         probs = tf.stop_gradient(tf.nn.softmax(terms.logits[batch.num_labelled :]))
         lam = mixing_weights(batch.noise, batch.num_unlabelled, self.concentration, True)
         logits = model.predict_logits(mix_rows(x, neighbours(x), lam), training)

@@ -42,14 +42,13 @@ def posterior_components(model, x: ArrayLike, batch_size: int = 500) -> Componen
     _check_mixture(model)
     x = check_images(x, shape=model.example_shape)
 
-    @tf.function(reduce_retracing=True, autograph=False)
     def infer(images):
-        scaled = scale_images(images)
+        scaled = scale_images(tf.constant(images))
         mean, log_var = model.components(scaled)
         return tf.nn.softmax(model.predict_logits(scaled)), mean, tf.exp(log_var)
 
     starts = range(0, len(x), batch_size)
-    found = [infer(tf.constant(x[start : start + batch_size])) for start in starts]
+    found = [infer(x[start : start + batch_size]) for start in starts]
     return Components(
         *(np.concatenate([part.numpy() for part in parts]) for parts in zip(*found, strict=True))
     )

@@ -61,10 +61,11 @@ def start_run(folder: Path, config: dict[str, Any], say: Say = print) -> dict[st
     data = load(**config["data"])
     say(data.summary())
     config = _filled(config, data)
+    model = _build(config, data)  # what the method refuses leaves no folder behind
     folder.mkdir(parents=True, exist_ok=True)
     data.save_split(folder / "split.json")
     _write_json(folder / "config.json", {**config, "tfssvae": tfssvae.__version__})
-    return _train(folder, config, data, say)
+    return _train(folder, config, data, model, say)
 
 
 def resume_run(folder: Path, say: Say = print) -> dict[str, Any]:
@@ -78,7 +79,7 @@ def resume_run(folder: Path, say: Say = print) -> dict[str, Any]:
         raise InputError(f"{folder} is finished: there is nothing to resume")
     data = load_run_data(folder, config)
     say(data.summary())
-    return _train(folder, config, data, say)
+    return _train(folder, config, data, _build(config, data), say)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -145,10 +146,10 @@ def measure(model: SemiSupervisedVAE, data: Data, part: str = "test") -> dict[st
     return {**report, **bounds}
 
 
-def _train(folder: Path, config: dict[str, Any], data: Data, say: Say) -> dict[str, Any]:
-    keras.utils.set_random_seed(config["data"]["seed"])
+def _train(
+    folder: Path, config: dict[str, Any], data: Data, model: SemiSupervisedVAE, say: Say
+) -> dict[str, Any]:
     started = time.time()
-    model = _build(config, data)
     say(_describe(config, model, data))
     state = restore_latest(model, folder / "checkpoints")
     if state is not None:
@@ -196,6 +197,27 @@ def _order(config: dict[str, Any], data: Data) -> Order:
 
 
 def _build(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
+    """Return the compiled model of a run.
+
+    Raises:
+        InputError: the method does not take its arguments.
+    """
+    keras.utils.set_random_seed(config["data"]["seed"])
+    try:
+        model = _made(config, data)
+    except InputError:
+        raise
+    except (TypeError, ValueError, AttributeError) as error:
+        chosen = ", ".join(f"{name}={value!r:.80}" for name, value in config["model"].items())
+        raise InputError(
+            f"{config['method']} cannot be made with {chosen or 'its defaults'}: {error}"
+        ) from error
+    rate = _revived(config["learning_rate"])
+    model.compile(keras.optimizers.Adam(rate), metrics=["accuracy"])
+    return model
+
+
+def _made(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
     method = tfssvae.METHODS[config["method"]]
     arguments = _revived(config["model"])
     steps = config["epochs"] * _order(config, data).steps_per_epoch
@@ -211,16 +233,13 @@ def _build(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
         defaults = {**regularizer.recommended_weights(steps), **defaults}
     weights = {**defaults, **arguments.pop("weights", {})}
     arguments.setdefault("seed", data.seed)
-    model = method(
+    return method(
         data.input_shape,
         data.num_classes,
         weights=weights,
         dtype=config["precision"],
         **arguments,
     )
-    rate = _revived(config["learning_rate"])
-    model.compile(keras.optimizers.Adam(rate), metrics=["accuracy"])
-    return model
 
 
 def _revived(value):

@@ -26,7 +26,7 @@ from tfssvae.data.pipeline import Order, training_order
 from tfssvae.models import register
 from tfssvae.models.supervised import labels_alone
 from tfssvae.training import Checkpoint, TensorBoardImages, restore_latest, train
-from tfssvae.training.progress import ProgressLines
+from tfssvae.training.progress import ProgressLines, StopWhenDiverged
 
 _EVALUATION_BATCH = 500
 _MIN_STEPS, _MIN_EPOCHS = 400, 20  # of a run that names no epochs
@@ -162,7 +162,7 @@ def _train(
     metrics["environment"] = _environment()
     if data.x_test is not None:
         metrics["test"] = measure(model, data)
-        if len(data.labelled_indices) and config.get("baseline", True):
+        if config["labelled"] and config.get("baseline", True):
             metrics["labels_alone"] = _baseline(model, data, config)
     _draw(folder / "figures", model, data, metrics)
     exported = serving.export(model, folder / "export", class_names=data.class_names)
@@ -277,6 +277,7 @@ def _run_driver(model, data: Data, config, folder: Path, state: dict) -> dict[st
     callbacks = [
         keras.callbacks.TensorBoard(folder / "logs", write_graph=False),
         ProgressLines(config["epochs"], first_epoch=state.get("epoch", 0)),
+        StopWhenDiverged(),  # before the checkpoint, which would keep what is lost
         checkpoint,
     ]
     watched = data.x_validation if len(data.validation_indices) else data.x_test

@@ -155,6 +155,7 @@ BAD = {
     "too many labels": (["train", "m2", "--data", "digits", "--labels-per-class", "999"], "999"),
     "no epochs": ([*TRAIN, "--epochs", "0"], "at least 1"),
     "bad rate": ([*TRAIN, "--learning-rate", "0"], "positive"),
+    "validation is no number": ([*TRAIN, "--validation", "nan"], "validation must be"),
     "resume with data": (["train", "m2", "--resume", "x"], "only RUN"),
     "resume nothing": (["train", "--resume", "nowhere"], "not a run folder"),
     "evaluate nothing": (["evaluate", "nowhere"], "not a run folder"),
@@ -221,3 +222,22 @@ def test_every_command_explains_itself(capsys):
             main([command, "--help"])
         assert stop.value.code == 0
         assert "usage: tfssvae " + command in capsys.readouterr().out
+
+
+def test_a_run_without_labelled_rows_in_its_batches_ends_well(tmp_path, capsys):
+    folder = tmp_path / "run"
+    assert main([*TRAIN, "--epochs", "1", "--labelled", "0", "--out", str(folder)]) == 0
+    assert "labels alone" not in capsys.readouterr().out
+    assert "labels_alone" not in json.loads((folder / "metrics.json").read_text())
+
+
+@pytest.mark.parametrize("driver", ["loop", "fit"])
+def test_a_run_that_diverges_stops_and_says_so(driver, tmp_path, capsys):
+    folder = tmp_path / "run"
+    rate = ["--learning-rate", "1e20", "--epochs", "50", "--driver", driver]
+    assert main([*TRAIN, *rate, "--out", str(folder)]) == 2
+    printed = capsys.readouterr()
+    assert "training diverged" in printed.err
+    assert "learning rate" in printed.err
+    assert "epoch 10/50" not in printed.out
+    assert not (folder / "model.keras").exists()

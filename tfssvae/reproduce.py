@@ -15,6 +15,7 @@ from tfssvae.data import load
 from tfssvae.data.pipeline import training_order
 from tfssvae.recipes import TABLES
 from tfssvae.recipes.table import Row, Table
+from tfssvae.report.run import read_metrics
 
 Results = dict[str, dict[int, dict[str, Any]]]
 """Row -> seed -> the content of metrics.json."""
@@ -114,7 +115,7 @@ def _result(folder: Path, config: dict[str, Any], say) -> dict[str, Any]:
         )
     if (folder / "metrics.json").exists():
         say("finished before")
-        return json.loads((folder / "metrics.json").read_text())
+        return read_metrics(folder)
     return runs.resume_run(folder, say)
 
 

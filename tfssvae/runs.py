@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import keras
 import numpy as np
@@ -116,7 +117,7 @@ def load_run(folder: Path) -> tuple[SemiSupervisedVAE, Data]:
     """Load the trained model of a run, and its data with the labels that it saw.
 
     Raises:
-        InputError: the run has no model yet.
+        InputError: the run has no model yet, or it is damaged.
     """
     path = Path(folder) / "model.keras"
     if not path.exists():
@@ -125,25 +126,42 @@ def load_run(folder: Path) -> tuple[SemiSupervisedVAE, Data]:
             f"{folder} has no model yet: finish it with tfssvae train --resume {folder}"
         )
     register()
-    return keras.saving.load_model(path), load_run_data(folder, read_config(folder))
+    try:
+        model = keras.saving.load_model(path)
+    except (ValueError, TypeError, KeyError, OSError, BadZipFile) as error:
+        raise InputError(
+            f"{path} is damaged ({str(error).splitlines()[0]}): delete it and metrics.json, and "
+            f"tfssvae train --resume {folder} makes it again from the last checkpoint"
+        ) from error
+    return model, load_run_data(folder, read_config(folder))
 
 
 def measure(model: SemiSupervisedVAE, data: Data, part: str = "test") -> dict[str, Any]:
-    """Return accuracy, calibration and bounds of a model on the test or validation rows."""
+    """Return accuracy, calibration and bounds of a model on the test or validation rows.
+
+    Rows without any label have no accuracy and no calibration.
+    """
     batches = getattr(data, part)(_EVALUATION_BATCH)
     x = data.x_test if part == "test" else data.x_validation
     y = data.y_test if part == "test" else data.y_validation
     probabilities = model.predict(x, batch_size=_EVALUATION_BATCH, verbose=0)
-    report = evaluation.classification_report(probabilities, y, data.class_names)
+    report: dict[str, Any] = {}
+    if has_labels(y):
+        report = evaluation.classification_report(probabilities, y, data.class_names)
     report["entropy"] = float(np.mean(evaluation.class_entropy(probabilities)))
     report["mutual_information"] = float(evaluation.class_information(probabilities))
     objective = model.evaluate(batches, verbose=0, return_dict=True)
     bounds = {
         name.removeprefix("monitor/"): float(value)
         for name, value in objective.items()
-        if name.endswith("_bound")
+        if name.endswith("_bound") and (has_labels(y) or name != "monitor/labelled_bound")
     }
     return {**report, **bounds}
+
+
+def has_labels(y: np.ndarray | None) -> bool:
+    """Whether there is something to compare predictions with: a label other than -1."""
+    return y is not None and bool((y >= 0).any())
 
 
 def _train(
@@ -162,7 +180,7 @@ def _train(
     metrics["environment"] = _environment()
     if data.x_test is not None:
         metrics["test"] = measure(model, data)
-        if config["labelled"] and config.get("baseline", True):
+        if has_labels(data.y_test) and config["labelled"] and config.get("baseline", True):
             metrics["labels_alone"] = _baseline(model, data, config)
     _draw(folder / "figures", model, data, metrics)
     exported = serving.export(model, folder / "export", class_names=data.class_names)
@@ -324,7 +342,7 @@ def _draw(folder: Path, model, data: Data, metrics: dict[str, Any]) -> None:
     if len(data.input_shape) == 3:
         figures["reconstructions"] = evaluation.reconstruction_figure(model, shown[:16])
         figures["samples"] = evaluation.class_samples_figure(model, data.class_names)
-    if data.x_test is not None:
+    if has_labels(data.y_test):
         probabilities = model.predict(data.x_test, batch_size=_EVALUATION_BATCH, verbose=0)
         matrix = evaluation.confusion_matrix(data.y_test, probabilities, data.num_classes)
         figures["confusion"] = evaluation.confusion_figure(matrix, data.class_names)
@@ -357,7 +375,7 @@ def _describe(config: dict[str, Any], model, data: Data) -> str:
 
 def _closing(folder: Path, metrics: dict[str, Any], exported: Path) -> str:
     lines = [f"done in {metrics['seconds']:.0f} s"]
-    if "test" in metrics:
+    if "accuracy" in metrics.get("test", {}):
         line = f"test accuracy {metrics['test']['accuracy']:.2%}"
         if "labels_alone" in metrics:
             alone = metrics["labels_alone"]["accuracy"]

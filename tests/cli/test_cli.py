@@ -186,6 +186,16 @@ def test_a_finished_or_foreign_folder_is_not_overwritten(run, tmp_path, capsys):
     assert "damaged" in capsys.readouterr().err
 
 
+def test_a_truncated_model_is_one_sentence(run, tmp_path, capsys):
+    whole = (run[0] / "model.keras").read_bytes()
+    for size in (0, 5000, len(whole) - 100):
+        (tmp_path / "model.keras").write_bytes(whole[:size])
+        assert main(["evaluate", str(tmp_path)]) == 2
+        complaint = capsys.readouterr().err
+        assert "model.keras is damaged" in complaint
+        assert complaint.count("\n") == 1
+
+
 def test_help_and_import_do_not_load_tensorflow():
     code = (
         "import sys, tfssvae, tfssvae.cli\n"
@@ -241,3 +251,21 @@ def test_a_run_that_diverges_stops_and_says_so(driver, tmp_path, capsys):
     assert "learning rate" in printed.err
     assert "epoch 10/50" not in printed.out
     assert not (folder / "model.keras").exists()
+
+
+def test_test_images_without_labels_are_no_obstacle(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (60, 4, 4), dtype=np.uint8), np.arange(60) % 3
+    path, folder = tmp_path / "data.npz", tmp_path / "run"
+    np.savez(path, x_train=x, y_train=y, x_test=x[:20], y_test=np.full(20, -1))
+    arguments = ["train", "m2", "--data", str(path), *SMALL, "--labels-per-class", "5"]
+    assert main([*arguments, "--epochs", "1", "--driver", "fit", "--out", str(folder)]) == 0
+    test = json.loads((folder / "metrics.json").read_text())["test"]
+    assert not {"accuracy", "labelled_bound"} & set(test)
+    assert test["unlabelled_bound"] < 0
+    assert main(["evaluate", str(folder)]) == 0
+    assert "unlabelled_bound" in capsys.readouterr().out
+    assert main(["report", str(folder)]) == 0
+    page = (folder / "report.html").read_text()
+    assert 'id="bound"' in page
+    assert 'id="confusion"' not in page

@@ -14,7 +14,7 @@ from tfssvae.checks import InputError
 from tfssvae.core import SemiSupervisedVAE
 from tfssvae.data import Data
 from tfssvae.evaluation.model_names import model_name
-from tfssvae.runs import load_run, read_config
+from tfssvae.runs import has_labels, load_run, read_config
 
 _BATCH = 500
 
@@ -67,10 +67,10 @@ def load(folder: Path, say: Callable[[str], None]) -> Run:
         bounds = np.concatenate(
             [evaluation.unlabelled_bound(model, x.numpy()) for x, _ in data.test(_BATCH)]
         )
-        figures = {
-            **evaluation.classification_report(probs, data.y_test, data.class_names),
-            **evaluation.information_report(probs, bounds),
-        }
+        figures = dict(evaluation.information_report(probs, bounds))
+        if has_labels(data.y_test):
+            report = evaluation.classification_report(probs, data.y_test, data.class_names)
+            figures = {**report, **figures}
     else:
         say(f"{folder}: {name}, no test data to measure")
     return Run(folder, name, config, metrics, model, data, probs, bounds, figures)

@@ -141,9 +141,9 @@ def test_a_start_that_was_cut_off_can_be_started_again(tmp_path):
 
 
 def test_a_run_folder_is_claimed_by_one_at_a_time(tmp_path):
-    with claimed(tmp_path / "run"):
-        with pytest.raises(tfssvae.InputError, match="another process"), claimed(tmp_path / "run"):
-            pass
+    refused = pytest.raises(tfssvae.InputError, match="another process")
+    with claimed(tmp_path / "run"), refused, claimed(tmp_path / "run"):
+        pass
     with claimed(tmp_path / "run"):
         pass
     (tmp_path / "file").touch()

@@ -24,6 +24,7 @@ from tfssvae.checks import InputError, closest
 from tfssvae.core import SemiSupervisedVAE, constructor_arguments
 from tfssvae.data import Data, load, load_split
 from tfssvae.data.pipeline import Order, training_order
+from tfssvae.defaults import default_weights
 from tfssvae.models import register
 from tfssvae.models.supervised import labels_alone
 from tfssvae.run_lock import claimed
@@ -254,13 +255,8 @@ def _made(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
     counts = len(data.labelled_indices), len(data.unlabelled_indices)
     pixels = int(np.prod(data.input_shape))
     regularizers = arguments.setdefault("regularizers", method.paper_regularizers())
-    defaults = {
-        "recommended": lambda: method.recommended_weights(*counts, pixels, steps),
-        "paper": lambda: method.paper_weights(*counts) if counts[0] else {},
-        "none": dict,
-    }[config.get("default_weights", "recommended")]()
-    for regularizer in regularizers:
-        defaults = {**regularizer.recommended_weights(steps), **defaults}
+    kind = config.get("default_weights", "recommended")
+    defaults = default_weights(method, regularizers, *counts, pixels, steps, kind)
     weights = {**defaults, **arguments.pop("weights", {})}
     arguments.setdefault("seed", data.seed)
     return method(

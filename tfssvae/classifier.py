@@ -25,6 +25,7 @@ from tfssvae.checks import InputError, closest
 from tfssvae.core import SemiSupervisedVAE, constructor_arguments
 from tfssvae.data import Data, from_arrays
 from tfssvae.data.pipeline import Order, endless_batches, training_order
+from tfssvae.defaults import default_weights
 from tfssvae.models import METHODS
 from tfssvae.training import train
 from tfssvae.weights import Weight
@@ -396,9 +397,8 @@ def _build_model(
     if weights is None:
         counts = len(data.labelled_indices), len(data.unlabelled_indices)
         arguments = {"regularizers": method_class.paper_regularizers(), **arguments}
-        weights = method_class.recommended_weights(*counts, int(np.prod(data.input_shape)), steps)
-        for regularizer in arguments["regularizers"]:
-            weights = {**regularizer.recommended_weights(steps), **weights}
+        pixels = int(np.prod(data.input_shape))
+        weights = default_weights(method_class, arguments["regularizers"], *counts, pixels, steps)
     model = method_class(
         data.input_shape, data.num_classes, weights=weights, seed=data.seed, **arguments
     )

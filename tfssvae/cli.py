@@ -414,7 +414,7 @@ def _assignments(pairs: Sequence[str]) -> dict:
 
 
 def _count_or_fraction(value: float) -> float:
-    return int(value) if value == int(value) else value
+    return int(value) if float(value).is_integer() else value
 
 
 def _free_folder(method: str, data: str) -> Path:

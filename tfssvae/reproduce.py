@@ -15,6 +15,7 @@ from tfssvae.data import load
 from tfssvae.data.pipeline import training_order
 from tfssvae.recipes import TABLES
 from tfssvae.recipes.table import Row, Table
+from tfssvae.report.run import read_metrics
 
 Results = dict[str, dict[int, dict[str, Any]]]
 """Row -> seed -> the content of metrics.json."""
@@ -89,6 +90,8 @@ def _config(table: Table, row: Row, data: str, data_dir, seed: int, epochs: int)
         "seed": seed,
     }
     loaded = load(**arguments)
+    if not runs.has_labels(loaded.y_test):
+        raise InputError(f"{data} has no test labels, and a table is about test data")
     batches = row.settings(1, 1)
     labelled = min(batches["labelled"], len(loaded.labelled_indices))
     unlabelled = min(batches["unlabelled"], len(loaded.unlabelled_indices))
@@ -119,7 +122,7 @@ def _result(folder: Path, config: dict[str, Any], say) -> dict[str, Any]:
         )
     if (folder / "metrics.json").exists():
         say("finished before")
-        return json.loads((folder / "metrics.json").read_text())
+        return read_metrics(folder)
     return runs.resume_run(folder, say)
 
 

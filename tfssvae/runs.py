@@ -13,20 +13,23 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import keras
 import numpy as np
 
 import tfssvae
-from tfssvae import evaluation, serving
+from tfssvae import evaluation, run_lock, serving
 from tfssvae.checks import InputError, closest
 from tfssvae.core import SemiSupervisedVAE, constructor_arguments
 from tfssvae.data import Data, load, load_split
 from tfssvae.data.pipeline import Order, training_order
+from tfssvae.defaults import default_weights
 from tfssvae.models import register
 from tfssvae.models.supervised import labels_alone
+from tfssvae.run_lock import claimed
 from tfssvae.training import Checkpoint, TensorBoardImages, restore_latest, train
-from tfssvae.training.progress import ProgressLines
+from tfssvae.training.progress import ProgressLines, StopWhenDiverged
 
 _EVALUATION_BATCH = 500
 _MOST_CODES = 2000  # points of a picture of the latent space
@@ -56,18 +59,28 @@ def start_run(folder: Path, config: dict[str, Any], say: Say = print) -> dict[st
         InputError: the configuration is not as described, or the folder is taken.
     """
     _check_method(config["method"], config["model"])
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    _check_free(folder)
+    data = load(**config["data"])
+    say(data.summary())
+    config = _filled(config, data)
+    model = _build(config, data)  # what the method refuses leaves no folder behind
+    with claimed(folder):
+        _check_free(folder)  # still: another process may have been faster
+        data.save_split(folder / "split.json")
+        _write_json(folder / "config.json", {**config, "tfssvae": tfssvae.__version__})
+        return _train(folder, config, data, model, say)
+
+
+def _check_free(folder: Path) -> None:
+    """Refuse a folder that holds anything but the traces of a start that was cut off."""
+    if not folder.exists():
+        return
+    begun = {"split.json", run_lock.NAME}
+    if not folder.is_dir() or any(entry.name not in begun for entry in folder.iterdir()):
         raise InputError(
             f"{folder} exists already: choose another --out, or continue it with "
             f"tfssvae train --resume {folder}"
         )
-    data = load(**config["data"])
-    say(data.summary())
-    config = _filled(config, data)
-    folder.mkdir(parents=True, exist_ok=True)
-    data.save_split(folder / "split.json")
-    _write_json(folder / "config.json", {**config, "tfssvae": tfssvae.__version__})
-    return _train(folder, config, data, say)
 
 
 def resume_run(folder: Path, say: Say = print) -> dict[str, Any]:
@@ -79,9 +92,10 @@ def resume_run(folder: Path, say: Say = print) -> dict[str, Any]:
     config = read_config(folder)
     if (folder / "metrics.json").exists():
         raise InputError(f"{folder} is finished: there is nothing to resume")
-    data = load_run_data(folder, config)
-    say(data.summary())
-    return _train(folder, config, data, say)
+    with claimed(folder):
+        data = load_run_data(folder, config)
+        say(data.summary())
+        return _train(folder, config, data, _build(config, data), say)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -118,7 +132,7 @@ def load_run(folder: Path) -> tuple[SemiSupervisedVAE, Data]:
     """Load the trained model of a run, and its data with the labels that it saw.
 
     Raises:
-        InputError: the run has no model yet.
+        InputError: the run has no model yet, or it is damaged.
     """
     path = Path(folder) / "model.keras"
     if not path.exists():
@@ -127,44 +141,61 @@ def load_run(folder: Path) -> tuple[SemiSupervisedVAE, Data]:
             f"{folder} has no model yet: finish it with tfssvae train --resume {folder}"
         )
     register()
-    return keras.saving.load_model(path), load_run_data(folder, read_config(folder))
+    try:
+        model = keras.saving.load_model(path)
+    except (ValueError, TypeError, KeyError, OSError, BadZipFile) as error:
+        raise InputError(
+            f"{path} is damaged ({str(error).splitlines()[0]}): delete it and metrics.json, and "
+            f"tfssvae train --resume {folder} makes it again from the last checkpoint"
+        ) from error
+    return model, load_run_data(folder, read_config(folder))
 
 
 def measure(model: SemiSupervisedVAE, data: Data, part: str = "test") -> dict[str, Any]:
-    """Return what a model's predictions, bounds and latent space are on test or validation rows."""
+    """Return accuracy, calibration, bounds and latent space on test or validation rows.
+
+    Rows without any label have no accuracy and no calibration.
+    """
     batches = getattr(data, part)(_EVALUATION_BATCH)
     x = data.x_test if part == "test" else data.x_validation
     y = data.y_test if part == "test" else data.y_validation
     probabilities = model.predict(x, batch_size=_EVALUATION_BATCH, verbose=0)
-    report = evaluation.classification_report(probabilities, y, data.class_names)
+    report: dict[str, Any] = {}
+    if has_labels(y):
+        report = evaluation.classification_report(probabilities, y, data.class_names)
     report["entropy"] = float(np.mean(evaluation.class_entropy(probabilities)))
     report["mutual_information"] = float(evaluation.class_information(probabilities))
     objective = model.evaluate(batches, verbose=0, return_dict=True)
     bounds = {
         name.removeprefix("monitor/"): float(value)
         for name, value in objective.items()
-        if name.endswith("_bound")
+        if name.endswith("_bound") and (has_labels(y) or name != "monitor/labelled_bound")
     }
     return {**report, **bounds, **evaluation.latent_report(model, x, y)}
 
 
-def _train(folder: Path, config: dict[str, Any], data: Data, say: Say) -> dict[str, Any]:
-    keras.utils.set_random_seed(config["data"]["seed"])
+def has_labels(y: np.ndarray | None) -> bool:
+    """Whether there is something to compare predictions with: a label other than -1."""
+    return y is not None and bool((y >= 0).any())
+
+
+def _train(
+    folder: Path, config: dict[str, Any], data: Data, model: SemiSupervisedVAE, say: Say
+) -> dict[str, Any]:
     started = time.time()
-    model = _build(config, data)
     say(_describe(config, model, data))
     state = restore_latest(model, folder / "checkpoints")
     if state is not None:
         say(f"resuming at step {state['step']}")
     history = _run_driver(model, data, config, folder, state or {})
-    seconds = time.time() - started
+    seconds = time.time() - started + (state or {}).get("seconds", 0.0)
     model.save(folder / "model.keras")
 
     metrics: dict[str, Any] = {"seconds": round(seconds, 1), "history": history}
     metrics["environment"] = _environment()
     if data.x_test is not None:
         metrics["test"] = measure(model, data)
-        if len(data.labelled_indices) and config.get("baseline", True):
+        if has_labels(data.y_test) and config["labelled"] and config.get("baseline", True):
             metrics["labels_alone"] = _baseline(model, data, config)
     _draw(folder / "figures", model, data, metrics)
     exported = serving.export(model, folder / "export", class_names=data.class_names)
@@ -199,30 +230,43 @@ def _order(config: dict[str, Any], data: Data) -> Order:
 
 
 def _build(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
+    """Return the compiled model of a run.
+
+    Raises:
+        InputError: the method does not take its arguments.
+    """
+    keras.utils.set_random_seed(config["data"]["seed"])
+    try:
+        model = _made(config, data)
+    except InputError:
+        raise
+    except (TypeError, ValueError, AttributeError) as error:
+        chosen = ", ".join(f"{name}={value!r:.80}" for name, value in config["model"].items())
+        raise InputError(
+            f"{config['method']} cannot be made with {chosen or 'its defaults'}: {error}"
+        ) from error
+    model.compile(_optimizer(config), metrics=["accuracy"])
+    return model
+
+
+def _made(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
     method = tfssvae.METHODS[config["method"]]
     arguments = _revived(config["model"])
     steps = config["epochs"] * _order(config, data).steps_per_epoch
     counts = len(data.labelled_indices), len(data.unlabelled_indices)
     pixels = int(np.prod(data.input_shape))
     regularizers = arguments.setdefault("regularizers", method.paper_regularizers())
-    defaults = {
-        "recommended": lambda: method.recommended_weights(*counts, pixels, steps),
-        "paper": lambda: method.paper_weights(*counts) if counts[0] else {},
-        "none": dict,
-    }[config.get("default_weights", "recommended")]()
-    for regularizer in regularizers:
-        defaults = {**regularizer.recommended_weights(steps), **defaults}
+    kind = config.get("default_weights", "recommended")
+    defaults = default_weights(method, regularizers, *counts, pixels, steps, kind)
     weights = {**defaults, **arguments.pop("weights", {})}
     arguments.setdefault("seed", data.seed)
-    model = method(
+    return method(
         data.input_shape,
         data.num_classes,
         weights=weights,
         dtype=config["precision"],
         **arguments,
     )
-    model.compile(_optimizer(config), metrics=["accuracy"])
-    return model
 
 
 def _optimizer(config: dict[str, Any]) -> keras.optimizers.Optimizer:
@@ -264,10 +308,12 @@ def _run_driver(model, data: Data, config, folder: Path, state: dict) -> dict[st
         every_seconds=config["checkpoint_seconds"],
         mid_epoch=config["driver"] == "loop",
         history=state.get("history"),
+        seconds=state.get("seconds", 0.0),
     )
     callbacks = [
         keras.callbacks.TensorBoard(folder / "logs", write_graph=False),
         ProgressLines(config["epochs"], first_epoch=state.get("epoch", 0)),
+        StopWhenDiverged(),  # before the checkpoint, which would keep what is lost
         checkpoint,
     ]
     watched = data.x_validation if len(data.validation_indices) else data.x_test
@@ -314,7 +360,7 @@ def _draw(folder: Path, model, data: Data, metrics: dict[str, Any]) -> None:
     if len(data.input_shape) == 3:
         figures["reconstructions"] = evaluation.reconstruction_figure(model, shown[:16])
         figures["samples"] = evaluation.class_samples_figure(model, data.class_names)
-    if data.x_test is not None:
+    if has_labels(data.y_test):
         probabilities = model.predict(data.x_test, batch_size=_EVALUATION_BATCH, verbose=0)
         matrix = evaluation.confusion_matrix(data.y_test, probabilities, data.num_classes)
         figures["confusion"] = evaluation.confusion_figure(matrix, data.class_names)
@@ -350,7 +396,7 @@ def _describe(config: dict[str, Any], model, data: Data) -> str:
 
 def _closing(folder: Path, metrics: dict[str, Any], exported: Path) -> str:
     lines = [f"done in {metrics['seconds']:.0f} s"]
-    if "test" in metrics:
+    if "accuracy" in metrics.get("test", {}):
         line = f"test accuracy {metrics['test']['accuracy']:.2%}"
         if "labels_alone" in metrics:
             alone = metrics["labels_alone"]["accuracy"]

@@ -15,6 +15,7 @@ from PIL import Image
 
 import tfssvae
 from tfssvae.cli import main
+from tfssvae.run_lock import claimed
 
 SMALL = ["--set", "hidden=(16, 16)", "--set", "latent_dim=3"]
 TRAIN = ["train", "m2", "--data", "digits", "--labels-per-class", "5", *SMALL]
@@ -48,6 +49,7 @@ def test_a_run_folder_holds_everything(run):
     folder, _ = run
     names = {path.name for path in folder.iterdir()}
     assert names == {
+        ".lock",
         "checkpoints",
         "config.json",
         "export",
@@ -115,8 +117,10 @@ def test_a_killed_run_resumes_bit_equal(driver, tmp_path):
         assert process.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.01)
+    assert main(["train", "--resume", str(killed)]) == 2, "two processes in one run folder"
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
+    (killed / "checkpoints" / ".partial-1").mkdir()
     assert not (killed / "metrics.json").exists()
     assert main(["train", "--resume", str(killed)]) == 0
     assert main(command(whole)) == 0
@@ -125,6 +129,26 @@ def test_a_killed_run_resumes_bit_equal(driver, tmp_path):
         np.testing.assert_array_equal(one, other)
     histories = [json.loads((f / "metrics.json").read_text())["history"] for f in (whole, killed)]
     assert histories[0] == histories[1]
+    assert not list(killed.glob("checkpoints/.partial-*"))
+
+
+def test_a_start_that_was_cut_off_can_be_started_again(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "split.json").write_text("{")
+    assert main([*TRAIN, "--epochs", "1", "--out", str(folder)]) == 0
+    assert (folder / "metrics.json").exists()
+
+
+def test_a_run_folder_is_claimed_by_one_at_a_time(tmp_path):
+    refused = pytest.raises(tfssvae.InputError, match="another process")
+    with claimed(tmp_path / "run"), refused, claimed(tmp_path / "run"):
+        pass
+    with claimed(tmp_path / "run"):
+        pass
+    (tmp_path / "file").touch()
+    with pytest.raises(tfssvae.InputError, match="is a file"), claimed(tmp_path / "file"):
+        pass
 
 
 def test_a_run_whose_data_changed_is_not_resumed(tmp_path, capsys):
@@ -149,10 +173,13 @@ BAD = {
     "unknown argument": ([*TRAIN, "--set", "latent=3"], "latent_dim"),
     "malformed argument": ([*TRAIN, "--set", "latent_dim"], "ARGUMENT=VALUE"),
     "unknown term": ([*TRAIN, "--set", "weights={'klz': 1.0}"], "unlabelled_kl_z"),
+    "argument of another type": ([*TRAIN, "--set", "hidden=5"], "hidden=5"),
+    "no size": ([*TRAIN, "--set", "latent_dim=many"], "latent_dim='many'"),
     "batch too large": ([*TRAIN, "--labelled", "51"], "50"),
     "too many labels": (["train", "m2", "--data", "digits", "--labels-per-class", "999"], "999"),
     "no epochs": ([*TRAIN, "--epochs", "0"], "at least 1"),
     "bad rate": ([*TRAIN, "--learning-rate", "0"], "positive"),
+    "validation is no number": ([*TRAIN, "--validation", "nan"], "validation must be"),
     "resume with data": (["train", "m2", "--resume", "x"], "only RUN"),
     "resume nothing": (["train", "--resume", "nowhere"], "not a run folder"),
     "evaluate nothing": (["evaluate", "nowhere"], "not a run folder"),
@@ -169,7 +196,7 @@ def test_bad_input_is_one_sentence_and_exit_code_two(case, tmp_path, monkeypatch
     assert message in complaint
     assert complaint.count("\n") == 1
     assert complaint.startswith("tfssvae: ")
-    assert not [path for path in tmp_path.iterdir() if case != "unknown term"]
+    assert not list(tmp_path.iterdir()), "a folder is in the way of the next attempt"
 
 
 def test_a_finished_or_foreign_folder_is_not_overwritten(run, tmp_path, capsys):
@@ -181,6 +208,16 @@ def test_a_finished_or_foreign_folder_is_not_overwritten(run, tmp_path, capsys):
     (tmp_path / "config.json").write_text("{}")
     assert main(["evaluate", str(tmp_path)]) == 2
     assert "damaged" in capsys.readouterr().err
+
+
+def test_a_truncated_model_is_one_sentence(run, tmp_path, capsys):
+    whole = (run[0] / "model.keras").read_bytes()
+    for size in (0, 5000, len(whole) - 100):
+        (tmp_path / "model.keras").write_bytes(whole[:size])
+        assert main(["evaluate", str(tmp_path)]) == 2
+        complaint = capsys.readouterr().err
+        assert "model.keras is damaged" in complaint
+        assert complaint.count("\n") == 1
 
 
 def test_help_and_import_do_not_load_tensorflow():
@@ -219,3 +256,40 @@ def test_every_command_explains_itself(capsys):
             main([command, "--help"])
         assert stop.value.code == 0
         assert "usage: tfssvae " + command in capsys.readouterr().out
+
+
+def test_a_run_without_labelled_rows_in_its_batches_ends_well(tmp_path, capsys):
+    folder = tmp_path / "run"
+    assert main([*TRAIN, "--epochs", "1", "--labelled", "0", "--out", str(folder)]) == 0
+    assert "labels alone" not in capsys.readouterr().out
+    assert "labels_alone" not in json.loads((folder / "metrics.json").read_text())
+
+
+@pytest.mark.parametrize("driver", ["loop", "fit"])
+def test_a_run_that_diverges_stops_and_says_so(driver, tmp_path, capsys):
+    folder = tmp_path / "run"
+    rate = ["--learning-rate", "1e20", "--epochs", "50", "--driver", driver]
+    assert main([*TRAIN, *rate, "--out", str(folder)]) == 2
+    printed = capsys.readouterr()
+    assert "training diverged" in printed.err
+    assert "learning rate" in printed.err
+    assert "epoch 10/50" not in printed.out
+    assert not (folder / "model.keras").exists()
+
+
+def test_test_images_without_labels_are_no_obstacle(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (60, 4, 4), dtype=np.uint8), np.arange(60) % 3
+    path, folder = tmp_path / "data.npz", tmp_path / "run"
+    np.savez(path, x_train=x, y_train=y, x_test=x[:20], y_test=np.full(20, -1))
+    arguments = ["train", "m2", "--data", str(path), *SMALL, "--labels-per-class", "5"]
+    assert main([*arguments, "--epochs", "1", "--driver", "fit", "--out", str(folder)]) == 0
+    test = json.loads((folder / "metrics.json").read_text())["test"]
+    assert not {"accuracy", "labelled_bound"} & set(test)
+    assert test["unlabelled_bound"] < 0
+    assert main(["evaluate", str(folder)]) == 0
+    assert "unlabelled_bound" in capsys.readouterr().out
+    assert main(["report", str(folder)]) == 0
+    page = (folder / "report.html").read_text()
+    assert 'id="bound"' in page
+    assert 'id="confusion"' not in page

@@ -44,6 +44,17 @@ def test_finished_runs_are_kept(folder, capsys):
     assert (folder / "table.json").read_text() == before
 
 
+def test_a_damaged_run_is_named(folder, capsys):
+    path = folder / "lvae-seed0" / "metrics.json"
+    whole = path.read_text()
+    path.write_text(whole[:50])
+    try:
+        assert main([*ARGUMENTS, "--out", str(folder)]) == 2
+    finally:
+        path.write_text(whole)
+    assert f"{path} is damaged" in capsys.readouterr().err
+
+
 def test_runs_with_other_settings_are_refused(folder, capsys):
     arguments = [*ARGUMENTS, "--out", str(folder)]
     arguments[arguments.index("1")] = "2"

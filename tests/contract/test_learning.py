@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import tfssvae
+from tfssvae.defaults import default_weights
 from tfssvae.models.supervised import labels_alone
 from tfssvae.training import train
 
@@ -34,8 +35,8 @@ def accuracies(name):
         method = tfssvae.METHODS[name]
         counts = len(data.labelled_indices), len(data.unlabelled_indices)
         steps = EPOCHS * -(-counts[1] // 200)
-        weights = method.recommended_weights(*counts, 64, steps)
-        settings = SETTINGS.get(name, WIDE)
+        settings = {"regularizers": method.paper_regularizers(), **SETTINGS.get(name, WIDE)}
+        weights = default_weights(method, settings["regularizers"], *counts, 64, steps)
         model = method(data.input_shape, 10, weights=weights, seed=seed, **settings)
         alone = labels_alone(model)
         for each, unlabelled, epochs in ((model, 200, EPOCHS), (alone, 0, steps)):

@@ -46,6 +46,7 @@ def tsne(features: ArrayLike, seed: int = 0) -> NDArray[np.float32]:
         InputError: features are not as described, or all rows are alike.
     """
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     values = np.asarray(features, np.float32)
     if values.ndim != 2 or not 3 <= len(values) <= MOST_POINTS or not np.isfinite(values).all():
@@ -59,7 +60,10 @@ def tsne(features: ArrayLike, seed: int = 0) -> NDArray[np.float32]:
     # The first two principal components, where there are two, make the layout a stable one.
     start = "pca" if values.shape[1] > 1 else "random"
     layout = TSNE(init=start, perplexity=perplexity, random_state=seed)
-    return layout.fit_transform(values).astype(np.float32)
+    # Its threads spin while they wait for each other: on a busy machine four took minutes for
+    # what one did in four seconds.
+    with threadpool_limits(1):
+        return layout.fit_transform(values).astype(np.float32)
 
 
 def embedding_figure(

@@ -45,21 +45,21 @@ def image_grid(images: ArrayLike, columns: int) -> NDArray[np.float32]:
 def as_pictures(examples: ArrayLike) -> NDArray[np.float32]:
     """Return examples as images that can be shown: (n, h, w, 1 or 3) float32 in 0..1.
 
+    Of four channels or more the first three are shown, of two the first.
+
     Args:
         examples: see `image_grid`.
 
     Raises:
-        InputError: examples are not numbers in range, or have another number of channels.
+        InputError: examples are not numbers in range.
     """
     pixels = check_images(examples, "images")
     if pixels.ndim == 2:
         height = max(1, pixels.shape[1] // _STRIP_RATIO)
         pixels = np.repeat(pixels[:, None, :, None], height, axis=1)
-    if pixels.shape[-1] not in (1, 3):
-        raise InputError(
-            f"images must have 1 or 3 channels to be shown, these have {pixels.shape[-1]}: choose "
-            "channels, such as images[..., :3]."
-        )
+    channels = pixels.shape[-1]
+    if channels not in (1, 3):
+        pixels = pixels[..., : 3 if channels > 3 else 1]
     if pixels.dtype == np.uint8:
         return pixels.astype(np.float32) / np.float32(255)
     return pixels

@@ -86,7 +86,7 @@ def optimal_match(mean, log_var) -> tf.Tensor:
     SHOT-VAE, section "OT-approximation", in one minibatch. Of equals the first is taken.
 
     Args:
-        mean: (batch, d) means; batch is at least 2.
+        mean: (batch, d) means; the only one of a batch of 1 is its own match.
         log_var: (batch, d) log-variances.
 
     Returns:

@@ -22,8 +22,15 @@ from tfssvae import layers, losses, networks
 from tfssvae.batch import Batch
 from tfssvae.checks import InputError, closest
 from tfssvae.core import SemiSupervisedVAE, Terms
-from tfssvae.models.exact import class_monitors, every_class, part_names, sample_classes
+from tfssvae.models.exact import (
+    class_monitors,
+    every_class,
+    part_names,
+    recommended_weights,
+    sample_classes,
+)
 from tfssvae.noise import Noise
+from tfssvae.schedules import linear_ramp
 from tfssvae.weights import Weight, weight_at
 
 BETA = 0.01  # of the divergences (appendix F.2)
@@ -181,6 +188,21 @@ class ShotVAE(SemiSupervisedVAE):
     def paper_weights(cls, num_labelled: int, num_unlabelled: int) -> dict[str, Weight]:
         """Return beta: the smooth-ELBO needs no weight of the classification term."""
         return cls.default_weights()
+
+    @classmethod
+    def recommended_weights(
+        cls, num_labelled: int, num_unlabelled: int, num_pixels: int, steps: int
+    ) -> dict[str, Weight]:
+        """Return M2's recommended weights, on the scale of the classification term.
+
+        A sum over pixels outweighs what the class terms say: its parts weigh 1 / alpha. The code is
+        costly at first, so that the class explains the image (see `exact.recommended_weights`).
+        """
+        m2 = recommended_weights(num_labelled, num_unlabelled, num_pixels, steps)
+        scale = 1.0 / float(m2.get("classification", 1.0))
+        initial = min(8.0, num_pixels / 100)
+        code = linear_ramp(scale, max(1, steps // 2), initial * scale) if initial > 1 else scale
+        return {"*_reconstruction": scale, "*_kl_z": code, "*_kl_y": scale}
 
     # The model's densities ---------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from tfssvae.checks import InputError
 from tfssvae.core import SemiSupervisedVAE
 from tfssvae.data import Data
 from tfssvae.evaluation.model_names import model_name
-from tfssvae.runs import load_run, read_config
+from tfssvae.runs import has_labels, load_run, read_config
 
 _BATCH = 500
 
@@ -67,14 +67,11 @@ def load(folder: Path, say: Callable[[str], None]) -> Run:
         bounds = np.concatenate(
             [evaluation.unlabelled_bound(model, x.numpy()) for x, _ in data.test(_BATCH)]
         )
-        figures = {
-            **evaluation.classification_report(probs, data.y_test, data.class_names),
-            **evaluation.information_report(probs, bounds),
-        }
-        if (
-            len(data.unlabelled_indices)
-            and (data.hidden_labels[data.unlabelled_indices] >= 0).any()
-        ):
+        figures = dict(evaluation.information_report(probs, bounds))
+        if has_labels(data.y_test):
+            report = evaluation.classification_report(probs, data.y_test, data.class_names)
+            figures = {**report, **figures}
+        if has_labels(data.hidden_labels[data.unlabelled_indices]):
             hidden = evaluation.hidden_label_report(model, data)
             figures.update({f"hidden_{key}": value for key, value in hidden.items()})
     else:

@@ -12,6 +12,7 @@ from tfssvae.evaluation.history import INFORMATION, logged_quantities
 from tfssvae.report.page import Picture, Section
 from tfssvae.report.run import Run
 from tfssvae.report.tables import figures_table, summary
+from tfssvae.runs import has_labels
 
 _RECONSTRUCTED = 20
 
@@ -32,7 +33,7 @@ def lead(runs: Sequence[Run]) -> list[str]:
             f"{run.name}: {len(data.labelled_indices):,} of {len(data.x_train):,} training labels "
             f"shown, {run.config['epochs']:,} epochs in {run.metrics['seconds']:,.0f} s"
         )
-        if run.figures:
+        if "accuracy" in run.figures:
             line += f"; test accuracy {run.figures['accuracy']:.2%}"
             if "labels_alone" in run.metrics:
                 alone = run.metrics["labels_alone"]["accuracy"]
@@ -69,7 +70,7 @@ def sections(runs: Sequence[Run], say: Say) -> Iterator[Section]:
             wide=several,
         )
     yield from _curves(runs)
-    if data.x_test is not None:
+    if has_labels(data.y_test):
         yield per_run(
             "Confusion",
             "How many test examples of each true class (rows) are taken for each class (columns).",
@@ -86,6 +87,7 @@ def sections(runs: Sequence[Run], say: Say) -> Iterator[Section]:
             "Reliability diagram",
             lambda run: evaluation.calibration_figure(run.probs, data.y_test),
         )
+    if data.x_test is not None:
         maps = _maps(runs, say)
         if maps:
             yield per_run(

@@ -11,7 +11,7 @@ from tfssvae.schedules import (
 from tfssvae.training.callbacks import TensorBoardImages
 from tfssvae.training.checkpoints import Checkpoint, restore_latest
 from tfssvae.training.loop import train
-from tfssvae.training.progress import ProgressLines
+from tfssvae.training.progress import ProgressLines, StopWhenDiverged
 
 __all__ = [
     "Checkpoint",
@@ -19,6 +19,7 @@ __all__ = [
     "LinearRamp",
     "ProgressLines",
     "RampDown",
+    "StopWhenDiverged",
     "TensorBoardImages",
     "exponential_ramp",
     "linear_ramp",

@@ -28,6 +28,7 @@ class Checkpoint(keras.callbacks.Callback):
         mid_epoch: whether to save within an epoch too. The compiled loop resumes anywhere, `fit`
             at the beginning of an epoch.
         history: the logs of the epochs before, where the run was resumed.
+        seconds: of training before, where the run was resumed.
     """
 
     def __init__(
@@ -37,21 +38,25 @@ class Checkpoint(keras.callbacks.Callback):
         every_seconds: float = 30.0,
         mid_epoch: bool = False,
         history: dict[str, list[float]] | None = None,
+        seconds: float = 0.0,
     ):
         super().__init__()
+        self.seconds = seconds
         self.history = {name: list(values) for name, values in (history or {}).items()}
         self.folder = Path(folder)
         self.keep = keep
         self.every_seconds = every_seconds
         self.mid_epoch = mid_epoch
         self._epoch = 0
-        self._saved_at = 0.0
+        self._saved_at = self._began_at = 0.0
         self._saved_step = -1
 
     def on_train_begin(self, logs=None):
         """Make the folder before any work, so that a full or read-only disk is known at once."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._saved_at = time.monotonic()
+        for partial in self.folder.glob(".partial-*"):  # of processes that were killed
+            shutil.rmtree(partial, ignore_errors=True)
+        self._saved_at = self._began_at = time.monotonic()
 
     def on_epoch_begin(self, epoch, logs=None):
         """Remember the epoch."""
@@ -86,7 +91,13 @@ class Checkpoint(keras.callbacks.Callback):
         partial.mkdir()
         self.model.save_weights(partial / _WEIGHTS)
         metrics = [variable.numpy().tolist() for variable in self.model.metrics_variables]
-        state = {"epoch": epoch, "step": step, "history": self.history, "metrics": metrics}
+        state = {
+            "epoch": epoch,
+            "step": step,
+            "seconds": self.seconds + time.monotonic() - self._began_at,
+            "history": self.history,
+            "metrics": metrics,
+        }
         (partial / _STATE).write_text(json.dumps(state))
         for name in (_WEIGHTS, _STATE):
             with open(partial / name, "rb") as file:
@@ -102,8 +113,8 @@ def restore_latest(model: keras.Model, folder) -> dict | None:
     """Load the latest whole checkpoint of a folder into a compiled model.
 
     Returns:
-        {"epoch": the epoch to go on with, "step": steps taken, "history": logs so far}, or None
-        where there is no checkpoint.
+        {"epoch": the epoch to go on with, "step": steps taken, "seconds": of training, "history":
+        logs so far}, or None where there is no checkpoint.
 
     Raises:
         InputError: the checkpoint does not fit the model.

@@ -1,9 +1,13 @@
-"""Progress for people: one short line that says where a run is and how long it will take."""
+"""Progress for people: a short line that says where a run is, and a sentence if it is lost."""
 
+import math
 import sys
 import time
 
 import keras
+import numpy as np
+
+from tfssvae.checks import InputError
 
 _LINES = 20  # of a run whose output goes to a file
 
@@ -50,6 +54,27 @@ class ProgressLines(keras.callbacks.Callback):
         left = elapsed / max(1, done - self.first_epoch) * (self.epochs - done)
         shown.append(f"{_duration(left)} left" if left else f"took {_duration(elapsed)}")
         return "  ".join(shown)
+
+
+class StopWhenDiverged(keras.callbacks.Callback):
+    """Refuse to go on with weights that are no longer numbers: no epoch brings them back.
+
+    A loss that is not finite while the weights are, which float16 recovers from, stops nothing.
+
+    Raises:
+        InputError: at the end of the epoch.
+    """
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Look at the weights where the loss is not finite."""
+        loss = float((logs or {}).get("loss", 0.0))
+        if math.isfinite(loss):
+            return
+        if not all(np.isfinite(weights.numpy()).all() for weights in self.model.trainable_weights):
+            raise InputError(
+                f"training diverged: the loss is {loss} after epoch {epoch + 1} and the weights "
+                "are not finite; start a new run with a lower learning rate"
+            )
 
 
 def _duration(seconds: float) -> str:

@@ -366,7 +366,7 @@ def _draw(folder: Path, model, data: Data, metrics: dict[str, Any]) -> None:
         figures["confusion"] = evaluation.confusion_figure(matrix, data.class_names)
         figures["calibration"] = evaluation.calibration_figure(probabilities, data.y_test)
         if hasattr(model, "components") and model.latent_dim > 1:
-            x, y = data.x_test[:_MOST_CODES], np.asarray(data.y_test)[:_MOST_CODES]
+            x, y = shown[:_MOST_CODES], np.asarray(data.y_test)[:_MOST_CODES]
             figures["latent"] = evaluation.latent_scatter_figure(model, x, y, data.class_names)
     for name, figure in figures.items():
         evaluation.save_figure(figure, folder / f"{name}.png")

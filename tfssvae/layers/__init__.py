@@ -1,7 +1,8 @@
 """Keras layers over TensorFlow Probability distributions."""
 
+from tfssvae.layers.flow import LogisticFlow
 from tfssvae.layers.gaussian import GaussianHead, StandardNormalPrior, gaussian, reparameterize
-from tfssvae.layers.gumbel import gumbel_softmax
+from tfssvae.layers.gumbel import gumbel_softmax, relaxed_bernoulli
 from tfssvae.layers.images import scale_images
 from tfssvae.layers.ladder import precision_weighted_merge
 from tfssvae.layers.likelihood import BernoulliLikelihood, GaussianLikelihood, get_likelihood
@@ -12,6 +13,7 @@ __all__ = [
     "BernoulliLikelihood",
     "GaussianHead",
     "GaussianLikelihood",
+    "LogisticFlow",
     "MergedDense",
     "Pairs",
     "StandardNormalPrior",
@@ -19,6 +21,7 @@ __all__ = [
     "get_likelihood",
     "gumbel_softmax",
     "precision_weighted_merge",
+    "relaxed_bernoulli",
     "reparameterize",
     "repeat_rows",
     "scale_images",

@@ -42,8 +42,9 @@ def start_run(folder: Path, config: dict[str, Any], say: Say = print) -> dict[st
         config: "method", "data" (arguments of `data.load`), "model" (arguments of the method;
             schedules and regularizers as `keras.saving.serialize_keras_object` gives them),
             "epochs" (None: enough for 400 steps, and at least 20), "labelled", "unlabelled"
-            (batch sizes; None: 100 and 200, or fewer where there are fewer rows), "driver" ("loop"
-            or "fit"), "precision", "learning_rate" (a number or a serialised schedule),
+            (batch sizes; None: 100 and 200, or fewer where there are fewer rows), optionally
+            "unfeatured" (labels without images a step, of those in "data"), "driver" ("loop" or
+            "fit"), "precision", "learning_rate" (a number or a serialised schedule),
             "checkpoint_seconds", and optionally "default_weights" ("recommended", "paper" or
             "none": the weights that "model" does not set) and "baseline" (False leaves out the
             classifier trained on the labels alone).
@@ -276,6 +277,7 @@ def _run_driver(model, data: Data, config, folder: Path, state: dict) -> dict[st
         "verbose": 0,
     }
     sizes = {"labelled": config["labelled"], "unlabelled": config["unlabelled"]}
+    sizes["unfeatured"] = config.get("unfeatured", 0)
     if config["driver"] == "loop":
         train(model, data, initial_epoch=state.get("epoch"), **sizes, **shared)
     else:

@@ -70,7 +70,7 @@ def name(request):
 
 @pytest.fixture(scope="session")
 def batch(data):
-    """One batch as Keras passes it: 20 labelled and 30 unlabelled digits, 15 labels without image."""
+    """One batch as Keras passes it: 20 labelled and 30 unlabelled digits, 15 bare labels."""
     labelled, unlabelled = data.labelled_indices[:20], data.unlabelled_indices[:30]
     x = {
         "labelled": data.x_train[labelled],

@@ -265,7 +265,7 @@ class SemiSupervisedVAE(keras.Model):
     def _report(self, batch: Batch, terms: Terms, contributions, raw, loss) -> dict:
         logged = {"loss": loss, **contributions}
         logged.update({f"monitor/{name}": value for name, value in raw.items()})
-        rows = tf.shape(batch.images)[0]
+        rows = tf.shape(batch.images)[0] + tf.shape(batch.unfeatured)[0]
         self._means.update_state(logged, rows)
         probabilities = tf.nn.softmax(terms.logits[: batch.num_labelled])
         # Keras metrics skip rows whose prediction is masked: -1 is no label.

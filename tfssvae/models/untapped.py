@@ -256,7 +256,7 @@ class Untapped(SemiSupervisedVAE):
         log_p_x = self.likelihood.log_prob(expand(x), forward)
         # E log q(z~|x, y) is minus the Gaussian's entropy: only its log-determinant is sampled.
         kl_z = -q_z.entropy() - self._log_det(z_tilde) - self.log_p_z
-        values = {}
+        values: dict[str, tf.Tensor] = {}
         for name, part in {"reconstruction": -log_p_x, "kl_z": kl_z}.items():
             if self.sampling == "exact":
                 part_l, per_class = pairs.split(part)

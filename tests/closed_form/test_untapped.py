@@ -233,7 +233,7 @@ def test_a_softened_label_is_scored_by_its_cross_entropy():
 
 @pytest.mark.parametrize("parts", [("unlabelled",), ("labelled",), ()])
 def test_labels_without_images_need_no_other_part(model, parts):
-    x = {"unfeatured": np.arange(K), **{part: X for part in parts}}
+    x = {"unfeatured": np.arange(K), **dict.fromkeys(parts, X)}
     y = LABELS if "labelled" in parts else None
     data = tf.data.Dataset.from_tensors((x,) if y is None else (x, y))
     model = make_model()
@@ -269,7 +269,7 @@ def test_the_prior_of_z_is_uniform(model):
 def posterior_on_a_grid(model, x, label):
     """The grid of z and the density q(z|x, y) on it."""
     z = np.linspace(LOW, HIGH, 20_003)[1:-1]
-    index = np.flatnonzero((EVERY_IMAGE == x).all(1))[0]
+    index = np.flatnonzero((x == EVERY_IMAGE).all(1))[0]
     log_q_y = tf.nn.log_softmax(model.predict_logits(x[None])).numpy()[0, label]
     return z, np.exp(log_joint(model, label, z)[index] - log_q_y + PIXELS * np.log(2))
 

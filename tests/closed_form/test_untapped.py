@@ -479,22 +479,6 @@ def test_training_on_labels_without_images_raises_their_bound(digits, precision)
     assert bounds[1] > bounds[0] + 1
 
 
-def test_two_replicas_draw_what_one_device_would(digits):
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    rows = digits.labelled_indices[:20], digits.unlabelled_indices[:40]
-    x = {name: digits.x_train[r] for name, r in zip(("labelled", "unlabelled"), rows, strict=True)}
-    x["unfeatured"] = np.arange(20) % 10
-    batches = tf.data.Dataset.from_tensors((x, digits.y_train[rows[0]])).repeat(3)
-    models = []
-    for scope in (tf.distribute.get_strategy().scope(), strategy.scope()):
-        with scope:
-            model = Untapped((8, 8, 1), 10, hidden=(16,), seed=1)
-            model.compile(keras.optimizers.SGD(1e-3))
-        model.fit(batches, epochs=1, verbose=0)
-        models.append(flat_weights(model))
-    np.testing.assert_allclose(*models, rtol=1e-4, atol=1e-5)
-
-
 def test_xla_draws_and_learns_alike(digits):
     model = digits_model()
     history = train(model, digits, 2, jit_compile=True, verbose=0, **SIZES).history

@@ -8,8 +8,9 @@ from tfssvae.layers.augmentation import (
     RandomFlip,
     RandomRotation,
 )
+from tfssvae.layers.flow import LogisticFlow
 from tfssvae.layers.gaussian import GaussianHead, StandardNormalPrior, gaussian, reparameterize
-from tfssvae.layers.gumbel import gumbel_softmax
+from tfssvae.layers.gumbel import gumbel_softmax, relaxed_bernoulli
 from tfssvae.layers.images import scale_images
 from tfssvae.layers.ladder import precision_weighted_merge
 from tfssvae.layers.likelihood import BernoulliLikelihood, GaussianLikelihood, get_likelihood
@@ -22,6 +23,7 @@ __all__ = [
     "Chain",
     "GaussianHead",
     "GaussianLikelihood",
+    "LogisticFlow",
     "MergedDense",
     "Pairs",
     "RandAugment",
@@ -33,6 +35,7 @@ __all__ = [
     "get_likelihood",
     "gumbel_softmax",
     "precision_weighted_merge",
+    "relaxed_bernoulli",
     "reparameterize",
     "repeat_rows",
     "scale_images",

@@ -83,15 +83,11 @@ def make_batch(data, input_shape, num_classes: int, noise: Noise) -> Batch:
     if weights is not None:
         known *= tf.cast(tf.reshape(weights, [-1]), tf.float32)
     unfeatured = x.get("unfeatured") if isinstance(x, dict) else None
-    if unfeatured is None:
-        unfeatured = tf.zeros((0, num_classes))
-    elif unfeatured.dtype.is_integer:
-        unfeatured = tf.one_hot(tf.reshape(unfeatured, [-1]), num_classes)
     return Batch(
         images=tf.concat([labelled, unlabelled], axis=0),
         labels=labels,
         weights=known,
-        unfeatured=tf.cast(unfeatured, tf.float32),
+        unfeatured=_class_probabilities(unfeatured, num_classes),
         num_unlabelled=_rows(unlabelled),
         noise=noise,
     )
@@ -123,3 +119,18 @@ def _class_indices(y, num_classes: int) -> tf.Tensor:
             f"expected labels of shape (batch,) or one-hot (batch, {num_classes}), got {y.shape}"
         )
     return tf.cast(tf.reshape(y, [-1]), tf.int32)
+
+
+def _class_probabilities(y, num_classes: int) -> tf.Tensor:
+    """Return labels without images, (F,) classes or (F, K) probabilities, as (F, K) float32."""
+    if y is None:
+        return tf.zeros((0, num_classes))
+    y = tf.convert_to_tensor(y)
+    if y.dtype.is_integer and (y.shape.rank == 1 or y.shape[1:] == (1,)):
+        return tf.one_hot(tf.reshape(y, [-1]), num_classes)
+    if y.shape.rank != 2 or y.shape[1] != num_classes:
+        raise InputError(
+            "expected labels without images of shape (rows,) or class probabilities (rows, "
+            f"{num_classes}), got {y.shape} {y.dtype.name}"
+        )
+    return tf.cast(y, tf.float32)

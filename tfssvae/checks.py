@@ -101,6 +101,33 @@ def check_labels(
     return array.astype(np.int32)
 
 
+def check_probabilities(rows: ArrayLike, num_classes: int, name: str) -> NDArray[np.float32]:
+    """Returns rows of class probabilities as float32 (n, K).
+
+    Args:
+        rows: (n, K) numbers in 0..1, each row adding up to 1.
+        num_classes: K.
+        name: how messages call the array.
+
+    Raises:
+        InputError: for another shape or dtype, an empty array, or a row that is no distribution.
+    """
+    array = _as_numbers(rows, name, "class probabilities are numbers")
+    if array.ndim != 2 or array.shape[1] != num_classes or array.size == 0:
+        raise InputError(
+            f"{name} must have one row of {num_classes} class probabilities per label, got"
+            f" {array.shape}."
+        )
+    valid = (array >= 0).all(axis=1) & (np.abs(array.sum(axis=1) - 1) < 1e-4)
+    if not valid.all():
+        row = int(np.argmin(valid))
+        raise InputError(
+            f"{name} must have rows of probabilities that add up to 1, row {row} does not: divide"
+            " each row by its sum."
+        )
+    return array.astype(np.float32)
+
+
 def check_same_length(
     x: NDArray[Any], y: NDArray[Any], names: tuple[str, str] = ("x", "y")
 ) -> None:

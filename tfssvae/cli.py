@@ -123,6 +123,13 @@ def _add_train(commands) -> None:
     parser.add_argument("--labelled", type=int, metavar="N", help="labelled rows a step (100)")
     parser.add_argument("--unlabelled", type=int, metavar="N", help="unlabelled rows a step (200)")
     parser.add_argument(
+        "--unfeatured",
+        type=int,
+        metavar="N",
+        help="labels without images a step, every class as often, for methods that learn from "
+        "them: untapped (0)",
+    )
+    parser.add_argument(
         "--learning-rate", type=float, default=1e-3, metavar="R", help="of Adam (1e-3)"
     )
     parser.add_argument(
@@ -290,6 +297,8 @@ def _train(options) -> None:
         )
     if options.epochs is not None and options.epochs < 1:
         raise InputError(f"--epochs must be at least 1, got {options.epochs}")
+    if options.unfeatured is not None and options.unfeatured < 0:
+        raise InputError(f"--unfeatured must not be negative, got {options.unfeatured}")
     if not options.learning_rate > 0:
         raise InputError(f"--learning-rate must be positive, got {options.learning_rate}")
     config = {
@@ -304,11 +313,13 @@ def _train(options) -> None:
             "image_size": options.image_size,
             "binarize": options.binarize,
             "seed": options.seed,
+            "unfeatured": "classes" if options.unfeatured else None,
         },
         "model": _model_arguments(options),
         "epochs": options.epochs,
         "labelled": options.labelled,
         "unlabelled": options.unlabelled,
+        "unfeatured": options.unfeatured or 0,
         "learning_rate": options.learning_rate,
         "driver": options.driver,
         "precision": options.precision,

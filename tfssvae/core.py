@@ -27,7 +27,8 @@ class Terms(NamedTuple):
     Attributes:
         values: name -> (rows,) nats per example, to be minimised. A name that begins with
             "labelled_" or equals "classification" has one row per labelled example, one that
-            begins with "unlabelled_" one per unlabelled example, any other is averaged as it is.
+            begins with "unlabelled_" one per unlabelled example, with "unfeatured_" one per label
+            without image; any other is averaged as it is.
         logits: (L + U, K) unnormalised log q(y|x), for metrics and regularizers.
         monitors: name -> values that are logged under "monitor/" and not part of the loss.
         latents: name -> posterior q(.|x) of each example (L + U rows), such as "z", that a
@@ -247,7 +248,7 @@ class SemiSupervisedVAE(keras.Model):
     def _bounds(self, terms: Terms) -> dict[str, tf.Tensor]:
         """Return the method's bounds before any weight: minus the sum of their parts."""
         bounds = {}
-        for part in ("labelled", "unlabelled"):
+        for part in ("labelled", "unlabelled", "unfeatured"):
             parts = [value for name, value in terms.values.items() if name.startswith(f"{part}_")]
             if parts:
                 bounds[f"{part}_bound"] = -tf.add_n(parts)
@@ -278,7 +279,7 @@ class SemiSupervisedVAE(keras.Model):
     def _report(self, batch: Batch, terms: Terms, contributions, raw, loss) -> dict:
         logged = {"loss": loss, **contributions}
         logged.update({f"monitor/{name}": value for name, value in raw.items()})
-        rows = tf.shape(batch.images)[0]
+        rows = tf.shape(batch.images)[0] + tf.shape(batch.unfeatured)[0]
         self._means.update_state(logged, rows)
         probabilities = tf.nn.softmax(terms.logits[: batch.num_labelled])
         # Keras metrics skip rows whose prediction is masked: -1 is no label.

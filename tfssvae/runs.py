@@ -49,10 +49,10 @@ def start_run(folder: Path, config: dict[str, Any], say: Say = print) -> dict[st
             "epochs" (None: enough for 400 steps, and at least 20), "labelled", "unlabelled"
             (batch sizes; None: 100 and 200, or fewer where there are fewer rows), "driver" ("loop"
             or "fit"), "precision", "learning_rate" (a number or a serialised schedule),
-            "checkpoint_seconds", and optionally "optimizer" (serialised; instead of Adam with the
-            learning rate), "default_weights" ("recommended", "paper" or
-            "none": the weights that "model" does not set) and "baseline" (False leaves out the
-            classifier trained on the labels alone).
+            "checkpoint_seconds", and optionally "unfeatured" (labels without images a step, of
+            those in "data"), "optimizer" (serialised; instead of Adam with the learning rate),
+            "default_weights" ("recommended", "paper" or "none": the weights that "model" does not
+            set) and "baseline" (False leaves out the classifier trained on the labels alone).
         say: receives a line for people at each stage.
 
     Raises:
@@ -169,7 +169,9 @@ def measure(model: SemiSupervisedVAE, data: Data, part: str = "test") -> dict[st
     bounds = {
         name.removeprefix("monitor/"): float(value)
         for name, value in objective.items()
-        if name.endswith("_bound") and (has_labels(y) or name != "monitor/labelled_bound")
+        if name.endswith("_bound")
+        and "unfeatured" not in name  # test data are examples
+        and (has_labels(y) or name != "monitor/labelled_bound")
     }
     return {**report, **bounds, **evaluation.latent_report(model, x, y)}
 
@@ -332,6 +334,7 @@ def _run_driver(model, data: Data, config, folder: Path, state: dict) -> dict[st
         "verbose": 0,
     }
     sizes = {"labelled": config["labelled"], "unlabelled": config["unlabelled"]}
+    sizes["unfeatured"] = config.get("unfeatured", 0)
     if config["driver"] == "loop":
         train(model, data, initial_epoch=state.get("epoch"), **sizes, **shared)
     else:

@@ -16,6 +16,7 @@ from PIL import Image
 import tfssvae
 from tfssvae.cli import main
 from tfssvae.run_lock import claimed
+from tfssvae.runs import load_run
 
 SMALL = ["--set", "hidden=(16, 16)", "--set", "latent_dim=3"]
 TRAIN = ["train", "m2", "--data", "digits", "--labels-per-class", "5", *SMALL]
@@ -95,6 +96,19 @@ def test_sample_and_export_write_what_they_say(run, tmp_path, capsys):
         assert main(["export", str(folder), str(tmp_path / "served")]) == 0
         assert (tmp_path / "served" / version / "saved_model.pb").exists()
     assert "served/2" in capsys.readouterr().out
+
+
+def test_labels_without_images_reach_a_run_and_its_continuation(tmp_path, capsys):
+    command = ["train", "untapped", *TRAIN[2:], "--unfeatured", "20", "--epochs", "1"]
+    assert main([*command, "--out", str(tmp_path / "with")]) == 0
+    assert "10 unfeatured" in capsys.readouterr().out
+    history = json.loads((tmp_path / "with" / "metrics.json").read_text())["history"]
+    assert history["unfeatured_label"][0] > 0
+    _, data = load_run(tmp_path / "with")
+    np.testing.assert_array_equal(data.unfeatured, np.eye(10))
+    assert main(["evaluate", str(tmp_path / "with")]) == 0
+    assert "unfeatured" not in capsys.readouterr().out
+    assert main([*command[:-4], "--unfeatured", "-1"]) == 2
 
 
 @pytest.mark.parametrize("driver", ["loop", "fit"])

@@ -36,6 +36,7 @@ TINY = {
         "epsilon": 0.0,
         "regularizers": [],
     },
+    "untapped": {"latent_dim": 1, "hidden": (8,), "sampling": "exact"},
 }
 """Arguments that leave two latent dimensions at most, over which one can integrate."""
 
@@ -52,7 +53,7 @@ def tiny(name, spread=0.4, **arguments):
     # A q wider than p(.|x), or importance weights would have no variance.
     if name in ("adgm", "sdgm"):
         model.posterior_head_a.dense.bias.assign_add([0.0, 1.0])
-    if name == "shot_vae":
+    if name in ("shot_vae", "untapped"):
         model.head_z.dense.bias.assign_add([0.0, 1.0])
     return model
 
@@ -93,6 +94,10 @@ def log_joint(name, model, x):
             line, y = GRID[:, None], y[: len(GRID)]
             logits = model.decode(None, y, line) if name == "adgm" else model.decode(line, y)
             values[k] = integral(pixel_log_prob(x, logits) + normal_log_prob(GRID), "z")
+        elif name == "untapped":  # z is uniform where its preimage is logistic
+            logits = model.decode(model.flow.forward(GRID[:, None]), y[: len(GRID)])
+            log_p_z = -np.logaddexp(0, GRID) - np.logaddexp(0, -GRID)
+            values[k] = integral(pixel_log_prob(x, logits) + log_p_z, "z")
         else:
             if name == "sdgm":  # z, then a
                 p_two = model.auxiliary(None, y, one)

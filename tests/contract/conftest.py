@@ -77,9 +77,13 @@ def name(request):
 
 @pytest.fixture(scope="session")
 def batch(data):
-    """One batch as Keras passes it: 20 labelled and 30 unlabelled digits."""
+    """One batch as Keras passes it: 20 labelled and 30 unlabelled digits, 15 bare labels."""
     labelled, unlabelled = data.labelled_indices[:20], data.unlabelled_indices[:30]
-    x = {"labelled": data.x_train[labelled], "unlabelled": data.x_train[unlabelled]}
+    x = {
+        "labelled": data.x_train[labelled],
+        "unlabelled": data.x_train[unlabelled],
+        "unfeatured": np.arange(15) % 10,
+    }
     return x, data.y_train[labelled]
 
 

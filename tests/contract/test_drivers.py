@@ -183,6 +183,7 @@ def test_two_replicas_equal_one_device(name, data, strategy):
     x = {
         "labelled": tf.constant(data.x_train[rows[0]]),
         "unlabelled": tf.constant(data.x_train[rows[1]]),
+        "unfeatured": tf.range(30) % 10,
     }
     batches = tf.data.Dataset.from_tensors((x, data.y_train[rows[0]])).repeat(3)
     plain = {**NOISELESS.get(name, {}), **GENTLE.get(name, {})}

@@ -34,8 +34,8 @@ def test_terms_are_declared_finite_and_one_per_example(model, batch):
     for key, value in found.items():
         assert value.dtype == tf.float32, key
         assert np.isfinite(value).all(), key
-        rows = 30 if key.startswith("unlabelled_") else 20 if is_labelled(key) else 50
-        assert value.shape == (rows,), key
+        rows = {"unlabelled": 30, "unfeatured": 15}.get(key.split("_")[0], 50)
+        assert value.shape == (20 if is_labelled(key) else rows,), key
 
 
 def test_logged_terms_add_up_to_the_loss(model, batch):

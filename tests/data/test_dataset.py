@@ -256,8 +256,9 @@ def test_batches_come_from_the_pipeline(monkeypatch):
     )
     monkeypatch.setattr(tfssvae.data, "pipeline", calls, raising=False)
     data = from_arrays(X, Y, X[:3], Y[:3], validation=5, binarize="dynamic")
-    assert data.train() == ("train", (data, 100, 200, None))
-    assert data.train(labelled=1, unlabelled=2, seed=3) == ("train", (data, 1, 2, 3))
+    assert data.train() == ("train", (data, 100, 200, None, 100))
+    sizes = {"labelled": 1, "unlabelled": 2, "unfeatured": 4}
+    assert data.train(seed=3, **sizes) == ("train", (data, 1, 2, 3, 4))
     assert data.test() == ("evaluate", (data.x_test, data.y_test, 500, "dynamic"))
     assert data.validation(7) == (
         "evaluate",
@@ -271,3 +272,35 @@ def test_batches_that_cannot_be_had():
         data.test()
     with pytest.raises(InputError, match='"toys" was loaded without validation rows'):
         data.validation()
+
+
+def test_labels_without_examples_become_class_probabilities():
+    assert from_arrays(X, Y).unfeatured is None
+    bare = from_arrays(X, Y, unfeatured=[2, 0, 2])
+    np.testing.assert_array_equal(bare.unfeatured, np.eye(3)[[2, 0, 2]])
+    assert bare.unfeatured.dtype == np.float32
+    assert repr(bare) == repr(from_arrays(X, Y))[:-1] + ", 3 unfeatured)"
+    assert ", 3 unfeatured" in bare.summary()
+    rows = [[0.95, 0.025, 0.025], [1 / 3, 1 / 3, 1 / 3]]
+    np.testing.assert_allclose(from_arrays(X, Y, unfeatured=rows).unfeatured, rows, rtol=1e-6)
+    assert load("digits", unfeatured="classes").unfeatured.tolist() == np.eye(10).tolist()
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, 3], "in 0..2"),
+        ([0, -1], "in 0..2"),
+        ([0.5, 1.0], "whole numbers"),
+        ([], "empty"),
+        ("clases", 'did you mean "classes"'),
+        ([[0.5, 0.6, 0.0]], "row 0"),
+        ([[0.5, 0.5, 0.0], [2.0, -1.0, 0.0]], "row 1"),
+        ([[0.5, np.nan, 0.5]], "row 0"),
+        ([[0.5, 0.5]], "3 class probabilities"),
+        ([["a", "b", "c"]], "numbers"),
+    ],
+)
+def test_labels_without_examples_that_are_none_are_refused(labels, message):
+    with pytest.raises(InputError, match=message):
+        from_arrays(X, Y, unfeatured=labels)

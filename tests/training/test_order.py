@@ -71,6 +71,39 @@ def test_a_plain_keras_model_trains_on_the_batches(data):
     assert history.history["loss"][-1] < history.history["loss"][0]
 
 
+def test_labels_without_images_are_a_stream_of_their_own(data):
+    labels = np.arange(7) % 10
+    bare = tfssvae.data.load("digits", labels_per_class=3, seed=0, unfeatured=labels)
+    order = training_order(bare, 7, 100, unfeatured=3)
+    for ours, theirs in zip(order.rows(5, 9), training_order(data, 7, 100).rows(5, 9), strict=True):
+        np.testing.assert_array_equal(ours, theirs)  # images come as they do without such labels
+    whole = order.unfeatured_rows(0, 21)
+    passes = whole.ravel().reshape(9, 7)
+    np.testing.assert_array_equal(np.sort(passes), np.tile(np.arange(7), (9, 1)))
+    assert len({tuple(visited) for visited in passes}) > 5
+    np.testing.assert_array_equal(order.unfeatured_rows(13, 4), whole[13:17])
+    more = training_order(bare, 7, 100, unfeatured=16).unfeatured_rows(0, 7)
+    np.testing.assert_array_equal(np.bincount(more.ravel()), [16] * 7)
+    assert training_order(data, 7, 100, unfeatured=16).unfeatured_rows(0, 7).shape == (7, 0)
+    with pytest.raises(tfssvae.InputError, match="negative"):
+        training_order(bare, 7, 100, unfeatured=-1)
+
+
+@pytest.mark.parametrize("sizes", [(7, 600), (0, 600), (7, 0)])
+def test_batches_hold_the_labels_without_images_of_the_order(sizes):
+    rng = np.random.default_rng(0)
+    rows = rng.dirichlet(np.ones(10), size=30).astype("float32")
+    data = tfssvae.data.load("digits", labels_per_class=3, binarize="dynamic", unfeatured=rows)
+    batches = data.train(*sizes, unfeatured=12)
+    batches.position.assign(2)
+    order = training_order(data, *sizes, unfeatured=12)
+    for step, batch in enumerate(batches):
+        found = batch[0]["unfeatured"]
+        assert found.dtype == tf.float32
+        np.testing.assert_array_equal(found, rows[order.unfeatured_rows(2 + step, 1)[0]])
+    assert "unfeatured" not in next(iter(data.train(*sizes, unfeatured=0)))[0]
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_dynamic_binarisation_draws_each_pixel_with_its_intensity(dtype):
     one = 255 if dtype == "uint8" else 1

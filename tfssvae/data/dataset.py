@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tfssvae.checks import InputError, check_count, closest
+from tfssvae.checks import InputError, check_count, check_labels, check_probabilities, closest
 from tfssvae.data import images, splits
 from tfssvae.data.arrays import Source, make_source
 from tfssvae.data.sources import load_source
@@ -39,6 +39,7 @@ class Data:
         binarize: None, "fixed" (the images are 0 and 255 already) or "dynamic" (whoever feeds a
             model draws anew each time).
         source_fingerprint: `splits.fingerprint` of the training data before any transform.
+        unfeatured: (F, K) float32 labels that have no example, as class probabilities, or None.
     """
 
     x_train: NDArray[Any]
@@ -52,6 +53,7 @@ class Data:
     seed: int
     binarize: str | None
     source_fingerprint: str | None = None
+    unfeatured: NDArray[np.float32] | None = None
 
     @functools.cached_property
     def y_train(self) -> NDArray[np.int32]:
@@ -99,17 +101,24 @@ class Data:
         counts = self._count(self.hidden_labels[self.labelled_indices])
         return tuple(self.class_names[k] for k in np.flatnonzero(counts[:-1] == 0))
 
-    def train(self, labelled: int = 100, unlabelled: int = 200, seed: int | None = None) -> Any:
+    def train(
+        self,
+        labelled: int = 100,
+        unlabelled: int = 200,
+        seed: int | None = None,
+        unfeatured: int = 100,
+    ) -> Any:
         """Batches for training.
 
         Args:
             labelled: labelled rows per batch.
             unlabelled: unlabelled rows per batch.
             seed: of the order; the data's own when not given.
+            unfeatured: labels without examples per batch, where there are any.
         """
         from tfssvae.data import pipeline
 
-        return pipeline.training_batches(self, labelled, unlabelled, seed)
+        return pipeline.training_batches(self, labelled, unlabelled, seed, unfeatured)
 
     def test(self, batch_size: int = 500) -> Any:
         """The test data in order, in batches.
@@ -184,6 +193,8 @@ class Data:
             "test": 0 if self.x_test is None else len(self.x_test),
         }
         counts = ", ".join(f"{n} {part}" for part, n in parts.items())
+        if self.unfeatured is not None:
+            counts += f", {len(self.unfeatured)} unfeatured"
         return (
             f"Data({self.name}: {shape} {self.x_train.dtype}, {self.num_classes} classes, {counts})"
         )
@@ -208,6 +219,7 @@ def load(
     binarize: str | None = None,
     label_key: str | None = None,
     num_classes: int | None = None,
+    unfeatured: ArrayLike | str | None = None,
 ) -> Data:
     """Loads a data set and chooses the labels that the model may see.
 
@@ -231,6 +243,9 @@ def load(
         label_key: which labels, where a data set has several kinds: the name of a tfds feature
             ("alphabet"), or KEY for `KEY_train` and `KEY_test` in an npz file.
         num_classes: K, for data that does not show it (no labels at all).
+        unfeatured: labels that have no example, for methods that learn from them: (F,) classes,
+            (F, K) class probabilities, of which a class is drawn each time, or "classes", every
+            class once.
 
     Raises:
         InputError: for bad input; the message says what to do.
@@ -255,6 +270,7 @@ def load(
         grey=grey,
         image_size=image_size,
         binarize=binarize,
+        unfeatured=unfeatured,
     )
 
 
@@ -275,6 +291,7 @@ def from_arrays(
     image_size: Sequence[int] | None = None,
     binarize: str | None = None,
     name: str = "arrays",
+    unfeatured: ArrayLike | str | None = None,
 ) -> Data:
     """Data from arrays in memory. uint8 and float32 arrays are not copied.
 
@@ -295,6 +312,7 @@ def from_arrays(
         image_size: see `load`.
         binarize: see `load`.
         name: the data set's name in messages and reports.
+        unfeatured: see `load`.
 
     Raises:
         InputError: for bad input; the message says what to do.
@@ -316,6 +334,7 @@ def from_arrays(
         grey=grey,
         image_size=image_size,
         binarize=binarize,
+        unfeatured=unfeatured,
     )
 
 
@@ -331,10 +350,12 @@ def _make_data(
     grey: bool,
     image_size: Sequence[int] | None,
     binarize: str | None,
+    unfeatured: ArrayLike | str | None,
 ) -> Data:
     if binarize is not None and binarize not in _BINARIZE:
         raise InputError(f'Unknown binarize "{binarize}": {closest(str(binarize), _BINARIZE)}.')
     seed = check_count(seed, "seed")
+    without_examples = _unfeatured(unfeatured, len(source.class_names))
     if split is not None:
         if labels_per_class is not None or label_fraction or labelled_classes or validation:
             raise InputError(
@@ -372,7 +393,22 @@ def _make_data(
         seed=seed,
         binarize=binarize,
         source_fingerprint=splits.fingerprint(source.x_train, source.y_train) if changed else None,
+        unfeatured=without_examples,
     )
+
+
+def _unfeatured(labels: ArrayLike | str | None, num_classes: int) -> NDArray[np.float32] | None:
+    """Labels without examples as class probabilities, (F, K)."""
+    if labels is None:
+        return None
+    if isinstance(labels, str):
+        if labels != "classes":
+            raise InputError(f'Unknown unfeatured "{labels}": {closest(labels, ["classes"])}.')
+        return np.eye(num_classes, dtype=np.float32)
+    if np.ndim(labels) == 2 and np.shape(labels)[1] > 1:
+        return check_probabilities(labels, num_classes, "unfeatured")
+    found = check_labels(labels, num_classes, "unfeatured", allow_unlabelled=False)
+    return np.eye(num_classes, dtype=np.float32)[found]
 
 
 def _without(y: NDArray[np.int32], rows: NDArray[np.int64]) -> NDArray[np.int32]:

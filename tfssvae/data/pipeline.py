@@ -17,7 +17,8 @@ from tfssvae.noise import Noise
 if TYPE_CHECKING:
     from tfssvae.data.dataset import Data
 
-_LABELLED, _UNLABELLED, _BINARIZATION = 0, 1, 2  # streams of random numbers that never meet
+# Streams of random numbers that never meet.
+_LABELLED, _UNLABELLED, _BINARIZATION, _UNFEATURED = 0, 1, 2, 3
 
 
 class Order(NamedTuple):
@@ -29,6 +30,8 @@ class Order(NamedTuple):
         labelled_batch: labelled rows per step, 0 where there are none.
         unlabelled_batch: unlabelled rows per step, 0 where there are none.
         seed: of the shuffling.
+        unfeatured: how many labels without images there are.
+        unfeatured_batch: such labels per step, 0 where there are none.
     """
 
     labelled: np.ndarray
@@ -36,6 +39,8 @@ class Order(NamedTuple):
     labelled_batch: int
     unlabelled_batch: int
     seed: int
+    unfeatured: int = 0
+    unfeatured_batch: int = 0
 
     @property
     def steps_per_epoch(self) -> int:
@@ -60,6 +65,11 @@ class Order(NamedTuple):
             ),
         )
 
+    def unfeatured_rows(self, first_step: int, steps: int) -> np.ndarray:
+        """Return (steps, unfeatured_batch) int32 rows of `Data.unfeatured` of consecutive steps."""
+        rows = np.arange(self.unfeatured)
+        return _stream(rows, self.unfeatured_batch, (self.seed, _UNFEATURED), first_step, steps)
+
 
 def _stream(indices, batch: int, key: tuple[int, int], first_step: int, steps: int) -> np.ndarray:
     """Cut an endless sequence of passes, each in an order of its own, into batches."""
@@ -81,7 +91,9 @@ def _permutation(size: int, key: tuple[int, int], number: int) -> np.ndarray:
     return np.random.Generator(bits).permutation(size)
 
 
-def training_order(data: "Data", labelled: int, unlabelled: int, seed: int | None = None) -> Order:
+def training_order(
+    data: "Data", labelled: int, unlabelled: int, seed: int | None = None, unfeatured: int = 0
+) -> Order:
     """Return the order of a training run.
 
     Args:
@@ -89,10 +101,15 @@ def training_order(data: "Data", labelled: int, unlabelled: int, seed: int | Non
         labelled: labelled rows per step; ignored where the data have no label.
         unlabelled: unlabelled rows per step; ignored where all rows have labels.
         seed: of the shuffling; None is that of the data set.
+        unfeatured: labels without images per step, possibly more than there are: passes over them
+            follow each other; ignored where the data have none.
 
     Raises:
-        InputError: a batch is larger than the rows there are, or negative, or both are 0.
+        InputError: a batch is larger than the rows there are, or negative, or those of images are
+            both 0.
     """
+    if unfeatured < 0:
+        raise InputError(f"unfeatured labels per batch must not be negative, got {unfeatured}")
     sizes = {}
     for name, batch, indices in (
         ("labelled", labelled, data.labelled_indices),
@@ -114,10 +131,19 @@ def training_order(data: "Data", labelled: int, unlabelled: int, seed: int | Non
         labelled_batch=sizes["labelled"],
         unlabelled_batch=sizes["unlabelled"],
         seed=abs(int(data.seed if seed is None else seed)),
+        unfeatured=len(unfeatured_labels(data)),
+        unfeatured_batch=unfeatured if len(unfeatured_labels(data)) else 0,
     )
 
 
-def gather_batch(x, y, labelled_rows, unlabelled_rows, noise: Noise | None):
+def unfeatured_labels(data: "Data") -> np.ndarray:
+    """Return the labels without images as probabilities, (F, K) float32; F is 0 without any."""
+    if data.unfeatured is None:
+        return np.zeros((0, data.num_classes), "float32")
+    return data.unfeatured
+
+
+def gather_batch(x, y, labelled_rows, unlabelled_rows, noise: Noise | None, unfeatured=None):
     """Return the Keras batch of the given rows, in the graph.
 
     Args:
@@ -126,9 +152,11 @@ def gather_batch(x, y, labelled_rows, unlabelled_rows, noise: Noise | None):
         labelled_rows: (L,) rows of x.
         unlabelled_rows: (U,) rows of x.
         noise: for dynamic binarisation, or None to leave the images as they are.
+        unfeatured: (F, K) labels without images, or None.
 
     Returns:
-        ({"labelled": (L, ...), "unlabelled": (U, ...)}, (L,) labels) without the absent part.
+        ({"labelled": (L, ...), "unlabelled": (U, ...), "unfeatured": (F, K)}, (L,) labels) without
+        the absent parts.
     """
     images = {
         name: tf.gather(x, rows)
@@ -137,9 +165,12 @@ def gather_batch(x, y, labelled_rows, unlabelled_rows, noise: Noise | None):
     }
     if noise is not None:
         images = {name: binarize(value, noise) for name, value in images.items()}
+    inputs = dict(images)
+    if unfeatured is not None and unfeatured.shape[0] != 0:
+        inputs["unfeatured"] = unfeatured
     if "labelled" not in images:
-        return (images,)
-    return images, tf.gather(y, labelled_rows)
+        return (inputs,)
+    return inputs, tf.gather(y, labelled_rows)
 
 
 def binarize(x: tf.Tensor, noise: Noise) -> tf.Tensor:
@@ -158,14 +189,18 @@ def binarization_noise(data: "Data", step) -> Noise | None:
 
 
 def training_batches(
-    data: "Data", labelled: int = 100, unlabelled: int = 200, seed: int | None = None
+    data: "Data",
+    labelled: int = 100,
+    unlabelled: int = 200,
+    seed: int | None = None,
+    unfeatured: int = 100,
 ) -> tf.data.Dataset:
     """Return one epoch of Keras batches; every iteration is a new epoch in a new order.
 
     `SemiSupervisedVAE.fit` sets the data set's `position` to the model's count of steps, so that
     a resumed run sees the batches that the interrupted one would have seen.
     """
-    order = training_order(data, labelled, unlabelled, seed)
+    order = training_order(data, labelled, unlabelled, seed, unfeatured)
     steps = order.steps_per_epoch
     load = _loader(data, order)
     position = tf.Variable(-1, dtype=tf.int64, trainable=False, name="position")
@@ -193,18 +228,22 @@ def endless_batches(data: "Data", order: Order, first_step: int) -> tf.data.Data
 def _loader(data: "Data", order: Order):
     """Return a function from a step, an int64 tensor, to its batch."""
     x, y = tf.constant(data.x_train), tf.constant(data.y_train)
+    unfeatured = tf.constant(unfeatured_labels(data))
 
-    def rows_of_step(step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        labelled_rows, unlabelled_rows = order.rows(int(step), 1)
-        return labelled_rows[0], unlabelled_rows[0]
+    def rows_of_step(step: np.ndarray) -> tuple[np.ndarray, ...]:
+        rows = (*order.rows(int(step), 1), order.unfeatured_rows(int(step), 1))
+        return tuple(row[0] for row in rows)
 
     def load(step):
-        labelled_rows, unlabelled_rows = tf.numpy_function(
-            rows_of_step, [step], [tf.int32, tf.int32], stateful=False
+        labelled_rows, unlabelled_rows, unfeatured_rows = tf.numpy_function(
+            rows_of_step, [step], [tf.int32] * 3, stateful=False
         )
         labelled_rows.set_shape([order.labelled_batch])
         unlabelled_rows.set_shape([order.unlabelled_batch])
-        return gather_batch(x, y, labelled_rows, unlabelled_rows, binarization_noise(data, step))
+        unfeatured_rows.set_shape([order.unfeatured_batch])
+        noise = binarization_noise(data, step)
+        labels = tf.gather(unfeatured, unfeatured_rows)
+        return gather_batch(x, y, labelled_rows, unlabelled_rows, noise, labels)
 
     return load
 

@@ -9,8 +9,9 @@ from tfssvae.layers.augmentation import (
     RandomRotation,
 )
 from tfssvae.layers.dropout import ChannelDropout
+from tfssvae.layers.flow import LogisticFlow
 from tfssvae.layers.gaussian import GaussianHead, StandardNormalPrior, gaussian, reparameterize
-from tfssvae.layers.gumbel import gumbel_max, gumbel_softmax
+from tfssvae.layers.gumbel import gumbel_max, gumbel_softmax, relaxed_bernoulli
 from tfssvae.layers.images import augment_images, scale_images
 from tfssvae.layers.ladder import precision_weighted_merge
 from tfssvae.layers.layouts import (
@@ -33,6 +34,7 @@ __all__ = [
     "GaussianHead",
     "GaussianLikelihood",
     "GaussianMixturePrior",
+    "LogisticFlow",
     "MergedDense",
     "Pairs",
     "RandAugment",
@@ -51,6 +53,7 @@ __all__ = [
     "line_layout",
     "one_hot_layout",
     "precision_weighted_merge",
+    "relaxed_bernoulli",
     "reparameterize",
     "repeat_rows",
     "scale_images",

@@ -1,4 +1,4 @@
-"""Draws from a categorical distribution that gradients pass through."""
+"""Draws from discrete distributions that gradients pass through."""
 
 import tensorflow as tf
 
@@ -48,3 +48,24 @@ def gumbel_max(logits, noise) -> tf.Tensor:
     one_hot = tf.one_hot(tf.argmax(scores, axis=-1), scores.shape[-1])
     # In this order the value is exactly one-hot: the bracket is an exact 0.
     return tf.stop_gradient(one_hot) + (scores - tf.stop_gradient(scores))
+
+
+def relaxed_bernoulli(logits, noise, temperature: float, hard: bool = False) -> tf.Tensor:
+    """Return sigmoid((logits + l) / temperature), a relaxed 0 or 1 (Maddison et al., 2017).
+
+    Args:
+        logits: (...) log-odds.
+        noise: (...) uniform draws from (0, 1); l = log u - log(1 - u) is logistic.
+        temperature: positive; towards 0 the draw becomes 0 or 1.
+        hard: return 0 or 1, an exact draw, with the gradient of the relaxed one
+            (straight-through).
+
+    Returns:
+        (...) float32 in [0, 1].
+    """
+    scores = tf.cast(logits, tf.float32) + tf.math.log(noise) - tf.math.log1p(-noise)
+    relaxed = tf.sigmoid(tf.math.divide_no_nan(scores, temperature))
+    if not hard:
+        return relaxed
+    drawn = tf.cast(scores > 0, tf.float32)
+    return tf.stop_gradient(drawn) + (relaxed - tf.stop_gradient(relaxed))

@@ -16,6 +16,7 @@ METHODS = Registry(
         "lvae": "tfssvae.models.lvae:LVAE",
         "shot_vae": "tfssvae.models.shot_vae:ShotVAE",
         "exon": "tfssvae.models.exon:EXoN",
+        "untapped": "tfssvae.models.untapped:Untapped",
     },
 )
 

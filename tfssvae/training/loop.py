@@ -17,6 +17,7 @@ from tfssvae.data.pipeline import (
     endless_batches,
     gather_batch,
     training_order,
+    unfeatured_labels,
 )
 
 _LOG = logging.getLogger("tfssvae")
@@ -37,6 +38,7 @@ def train(
     jit_compile: bool | str = "auto",
     resident: bool | None = None,
     verbose: int | str = "auto",
+    unfeatured: int = 100,
 ) -> keras.callbacks.History:
     """Train a compiled model as `model.fit(data.train(labelled, unlabelled))` would, but faster.
 
@@ -61,6 +63,7 @@ def train(
         resident: whether the training images are held on the device; None does so where they
             fit, and says so where they do not.
         verbose: as in `fit`.
+        unfeatured: labels without images per step, where the data have any.
 
     Returns:
         The History, as `fit` does.
@@ -72,7 +75,7 @@ def train(
         raise InputError("compile the model before training: model.compile(optimizer=...)")
     if model.distribute_strategy.num_replicas_in_sync > 1:
         raise InputError("the compiled loop runs on one device; use model.fit under a strategy")
-    order = training_order(data, labelled, unlabelled, seed)
+    order = training_order(data, labelled, unlabelled, seed, unfeatured)
     steps = order.steps_per_epoch
     block = min(steps, steps_per_call or -(-steps // -(-steps // _STEPS_PER_CALL)))
     compiled = _use_xla(model) if jit_compile == "auto" else bool(jit_compile)
@@ -128,21 +131,22 @@ def train(
 
 def _resident_call(model, data: Data, order: Order, images, block: int, compiled: bool):
     """Return a function that takes `count` steps on images held on the device."""
-    labels = tf.constant(data.y_train)
+    labels, unfeatured = tf.constant(data.y_train), tf.constant(unfeatured_labels(data))
 
     @tf.function(jit_compile=compiled)
-    def steps(images, labels, labelled_rows, unlabelled_rows, count):
+    def steps(images, labels, unfeatured, labelled_rows, unlabelled_rows, unfeatured_rows, count):
         for index in tf.range(count):
             noise = binarization_noise(data, model.steps_done)
-            model.train_step(
-                gather_batch(images, labels, labelled_rows[index], unlabelled_rows[index], noise)
-            )
+            drawn = tf.gather(unfeatured, unfeatured_rows[index])
+            rows = labelled_rows[index], unlabelled_rows[index]
+            model.train_step(gather_batch(images, labels, *rows, noise, drawn))
         return model.get_metrics_result()
 
     def call(count: int) -> dict:
         # Always a whole block of rows: one shape, one trace.
-        rows = order.rows(int(model.steps_done), block)
-        return steps(images, labels, *map(tf.constant, rows), tf.constant(count))
+        first = int(model.steps_done)
+        rows = (*order.rows(first, block), order.unfeatured_rows(first, block))
+        return steps(images, labels, unfeatured, *map(tf.constant, rows), tf.constant(count))
 
     return call
 

@@ -1,0 +1,426 @@
+"""Untapped: labels without images train the model in reverse (Gemp, Mahadevan and Parente).
+
+    forward model    p(x, y, z) = p(y) p(z) p(x|y, z),  p(z) = U(low, high)           (eq. 1)
+    reverse model    q(x, y, z) = q(x) q(y|x) q(z|x, y),  q(x) = Bern(1/2)            (eq. 2)
+    inference        q(y|x) q(z|x, y) for the forward model, p(x|y, z) for the reverse one
+
+Each model is the other's inference model: no network is added.
+"""
+
+import math
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from tfssvae import layers, losses, networks
+from tfssvae.batch import Batch
+from tfssvae.checks import InputError, closest
+from tfssvae.core import SemiSupervisedVAE, Terms
+from tfssvae.models.exact import (
+    class_monitors,
+    code_of_images,
+    every_class,
+    part_names,
+    sample_classes,
+)
+from tfssvae.noise import Noise
+from tfssvae.weights import Weight
+
+ALPHA_F, ALPHA_R = 10.0, 0.1  # of the discriminative terms of eq. 8 (appendix D)
+SAMPLING = ("gumbel_softmax", "gumbel_max", "exact")
+IMAGE_SAMPLING = ("detached", "straight_through", "relaxed")
+IMAGE_DISTANCES = ("squared", "euclidean")
+_NODES = 32  # of the quadrature for E[z]
+
+
+@keras.saving.register_keras_serializable("tfssvae")
+class Untapped(SemiSupervisedVAE):
+    """M2 that also learns from labels without images, by a bound on its own inverse.
+
+    A label without an image is decoded to an image, which has to be recognised as that label and
+    that code. Without such labels in the batch this is M2 with a bounded code and the terms of
+    eq. 7. `data.load(..., unfeatured=...)` brings them, `data.train(unfeatured=B)` batches them.
+
+    How gradients pass the binary image drawn in the reverse bound, which the paper leaves open, is
+    `image_sampling`:
+
+    - "detached": an exact draw through which no gradient passes, as in the authors' code. The
+      reverse bound trains q(y|x) and q(z|x, y) alone, without bias; the decoder's gradient of it,
+      that of KL(p(x|y, z) || q(x)) included, is left out.
+    - "straight_through": the image is an exact draw and the bound's value is exact; its gradient
+      is that of the relaxed draw, so the gradient of the decoder is biased.
+    - "relaxed": the image is the relaxed draw itself, between 0 and 1. The gradient is that of
+      the value, but the value is of images that are not binary: the bias is in the objective, and
+      goes to 0 with the temperature, while the gradient's variance grows.
+
+    With the last two the divergence from q(x) pulls the images of classes that no image claims
+    towards noise; measured, "detached" is what makes such classes digits (docs/methods).
+
+    Args:
+        input_shape: shape of one image, such as (28, 28, 1), or (features,).
+        num_classes: K.
+        latent_dim: d, the size of z.
+        hidden: units of the hidden layers of the default network (y, z) -> x.
+        classifier_hidden: the same of x -> y.
+        encoder_hidden: the same of (x, y) -> z.
+        low: lower edge of z in each dimension.
+        high: upper edge of z in each dimension.
+        encoder: network from [x, y] to features, on which the Gaussian head of z~ is put.
+        decoder: network from [z, y] to the log-odds of each pixel.
+        classifier: network from x to K logits.
+        likelihood: "bernoulli", or a `layers.BernoulliLikelihood`: q(x) is over binary images.
+        temperature: of the relaxed draws of y and of x; the paper's is not stated, 1 is that of
+            the authors' code.
+        sampling: how the expectation over y in eq. 4 is taken: "gumbel_softmax", one relaxed draw
+            (Concrete), as in the paper; "gumbel_max", one exact draw with the relaxed gradient;
+            "exact", the sum over every class.
+        image_sampling: see above.
+        observed_z: whether z belongs to the unfeatured data, eq. 17, as in the paper's
+            experiments; False is the bound on log q(y) alone, eq. 5. Both draw z from p(z), and
+            differ by the constant log p(z).
+        epsilon: probability taken from an unfeatured label and shared by the other classes, before
+            it is decoded; the authors' code uses 0.05, the paper none.
+        image_distance: L_x of eq. 7: "squared", the squared L2 distance, or "euclidean", its root,
+            as in the authors' code.
+        **kwargs: of `SemiSupervisedVAE`: class_prior, weights, regularizers, seed, name, dtype.
+
+    References:
+        Gemp, Mahadevan and Parente, "Inverting VAEs for improved generative accuracy".
+    """
+
+    def __init__(
+        self,
+        input_shape: Sequence[int],
+        num_classes: int,
+        latent_dim: int = 2,
+        hidden: Sequence[int] = (250, 500),
+        classifier_hidden: Sequence[int] = (50, 50),
+        encoder_hidden: Sequence[int] = (10, 10),
+        low: float = -1.5,
+        high: float = 1.5,
+        encoder: keras.Model | None = None,
+        decoder: keras.Model | None = None,
+        classifier: keras.Model | None = None,
+        likelihood="bernoulli",
+        temperature: float = 1.0,
+        sampling: str = "gumbel_softmax",
+        image_sampling: str = "detached",
+        observed_z: bool = True,
+        epsilon: float = 0.0,
+        image_distance: str = "squared",
+        **kwargs,
+    ):
+        super().__init__(input_shape, num_classes, **kwargs)
+        self.latent_dim = int(latent_dim)
+        self.hidden = tuple(hidden)
+        self.classifier_hidden = tuple(classifier_hidden)
+        self.encoder_hidden = tuple(encoder_hidden)
+        flow = layers.LogisticFlow(low, high)
+        self.low, self.high = flow.low, flow.high
+        self.temperature, self.epsilon = _checked_numbers(temperature, epsilon)
+        self.sampling = _checked_choice("sampling", sampling, SAMPLING)
+        self.image_sampling = _checked_choice("image_sampling", image_sampling, IMAGE_SAMPLING)
+        self.image_distance = _checked_choice("image_distance", image_distance, IMAGE_DISTANCES)
+        self.observed_z = bool(observed_z)
+        classes = (self.num_classes,)
+        options = {"activation": "tanh", "dtype": self.dtype_policy, "seed": self.seed}
+        self.encoder = encoder or networks.conditional_mlp(
+            [self.example_shape, classes], self.encoder_hidden, name="encoder", **options
+        )
+        self.decoder = decoder or networks.conditional_mlp(
+            [(self.latent_dim,), classes],
+            self.hidden,
+            outputs=self.num_pixels,
+            name="decoder",
+            **options,
+        )
+        self.classifier = classifier or networks.mlp(
+            self.example_shape,
+            self.classifier_hidden,
+            self.num_classes,
+            name="classifier",
+            **options,
+        )
+        self.head_z = layers.GaussianHead(self.latent_dim, seed=self.seed, name="head_z")
+        self.likelihood = layers.get_likelihood(likelihood)
+        if not isinstance(self.likelihood, layers.BernoulliLikelihood):
+            raise InputError(
+                'the reverse model of Untapped draws binary images: use likelihood="bernoulli"'
+            )
+        self.finish()
+
+    @property
+    def TERMS(self) -> dict[str, str]:  # type: ignore[override]
+        """Name -> meaning of every term; log p(z) where z is latent in the reverse model."""
+        forward = part_names(
+            {
+                "reconstruction": "-E log p(x|y,z), eqs. 3 and 4",
+                "kl_z": "E log q(z|x,y) - log p(z), eqs. 3 and 4",
+            }
+        )
+        labelled = {
+            "labelled_distance": "L_x, the distance of the decoded label from x, eq. 7",
+            "labelled_reverse": "the reverse bound on log q(x, y), negated, eq. 51",
+        }
+        unfeatured = {
+            "unfeatured_label": "-E log q(y|x), eqs. 5 and 17",
+            "unfeatured_code": "-E log q(z|x,y), eqs. 5 and 17",
+            "unfeatured_kl_x": "E KL(p(x|y,z) || q(x)), eqs. 5 and 17",
+        }
+        if not self.observed_z:
+            unfeatured["unfeatured_prior_z"] = "log p(z), eq. 5"
+        return {**forward, **labelled, **unfeatured}
+
+    @classmethod
+    def default_weights(cls) -> dict[str, Weight]:
+        """Return the paper's weights, whatever the data: appendix D; E.3 leaves eq. 51 out."""
+        return {"classification": ALPHA_F, "labelled_distance": ALPHA_R, "labelled_reverse": 0.0}
+
+    @classmethod
+    def paper_weights(cls, num_labelled: int, num_unlabelled: int) -> dict[str, Weight]:
+        """Return alpha_f^d = 10 and alpha_r^d = 0.1 of eq. 8 (appendix D)."""
+        return cls.default_weights()
+
+    # The two models' densities -----------------------------------------------------------------
+
+    def predict_logits(self, x, training=False):
+        """Return the logits of q(y|x), (batch, K)."""
+        return tf.cast(self.classifier(x, training=training), tf.float32)
+
+    def posterior_z(self, x, y, expand=None, training=False) -> tfd.Distribution:
+        """Return the Gaussian of z~, z = flow(z~) ~ q(z|x, y), for the rows of y (rows, K).
+
+        `expand` repeats rows of x to those of y.
+        """
+        repeats = None if expand is None else [expand, None]
+        features = networks.call_network(self.encoder, [x, y], repeats, training)
+        return layers.gaussian(*self.head_z(features))
+
+    @property
+    def flow(self) -> layers.LogisticFlow:
+        """The scaled sigmoid from z~ to z, eq. 10."""
+        return layers.LogisticFlow(self.low, self.high)
+
+    def log_q_z(self, q_z: tfd.Distribution, z_tilde) -> tf.Tensor:
+        """Return log q(z|x, y) at z = flow(z~), (rows,): the Gaussian's, less eq. 16."""
+        return q_z.log_prob(z_tilde) - self._log_det(z_tilde)
+
+    def _log_det(self, z_tilde) -> tf.Tensor:
+        return self.flow.forward_log_det_jacobian(z_tilde, event_ndims=1)
+
+    @property
+    def log_p_z(self) -> float:
+        """The constant log p(z) = -d log(high - low)."""
+        return -self.latent_dim * math.log(self.high - self.low)
+
+    def prior_z(self, noise: Noise, rows) -> tf.Tensor:
+        """Return z~ (rows, d) whose flow is uniform: standard logistic draws."""
+        uniform = noise.uniform((rows, self.latent_dim))
+        return tf.math.log(uniform) - tf.math.log1p(-uniform)
+
+    def decode(self, z, y, training=False) -> tf.Tensor:
+        """Return the log-odds of p(x|y, z), (rows, *input_shape)."""
+        outputs = networks.call_network(self.decoder, [z, y], training=training)
+        return tf.reshape(tf.cast(outputs, tf.float32), [-1, *self.example_shape])
+
+    # The objective -----------------------------------------------------------------------------
+
+    def terms(self, batch: Batch, training: bool) -> Terms:
+        """Return the terms of -J, eq. 8: the bounds of eqs. 3, 4 and 17 and the losses of eq. 7."""
+        x, labelled = batch.images, batch.num_labelled
+        logits = self.predict_logits(x, training)
+        logits_l, logits_u = logits[:labelled], logits[labelled:]
+
+        # Forward: z ~ q(z|x, y) with the label, or with y ~ q(y|x) (algorithm 1).
+        pairs = layers.Pairs(batch.labels, batch.num_unlabelled, self.num_classes)
+        y_l = pairs.y[:labelled]
+        if self.sampling == "exact":
+            y, expand = pairs.y, pairs.expand
+        else:
+            noise = batch.noise.gumbel((batch.num_unlabelled, self.num_classes))
+            hard = self.sampling == "gumbel_max"
+            y_u = layers.gumbel_softmax(logits_u, noise, self.temperature, hard)
+            y, expand = tf.concat([y_l, y_u], axis=0), tf.identity
+        q_z = self.posterior_z(x, y, expand, training)
+        z_tilde = layers.reparameterize(q_z, expand(batch.normal(self.latent_dim)))
+
+        # Reverse: z ~ p(z), with the label of an image, or with a label that has none.
+        z_l = self.prior_z(batch.noise, labelled)
+        y_r = self._unfeatured_classes(batch)
+        z_r = self.prior_z(batch.noise, _rows(batch.unfeatured))
+
+        # One pass of the decoder, so that batch normalisation sees one mixed batch.
+        z = self.flow.forward(tf.concat([z_tilde, z_l, z_r], axis=0))
+        outputs = self.decode(z, tf.concat([y, y_l, y_r], axis=0), training)
+        forward, outputs_l, outputs_r = tf.split(outputs, [_rows(y), labelled, _rows(y_r)])
+
+        log_p_x = self.likelihood.log_prob(expand(x), forward)
+        # E log q(z~|x, y) is minus the Gaussian's entropy: only its log-determinant is sampled.
+        kl_z = -q_z.entropy() - self._log_det(z_tilde) - self.log_p_z
+        values: dict[str, tf.Tensor] = {}
+        for name, part in {"reconstruction": -log_p_x, "kl_z": kl_z}.items():
+            if self.sampling == "exact":
+                part_l, per_class = pairs.split(part)
+                part_u = losses.marginalize(per_class, logits_u)
+            else:
+                part_l, part_u = part[:labelled], part[labelled:]
+            values |= {f"labelled_{name}": part_l, f"unlabelled_{name}": part_u}
+        log_p_y = self.log_class_prior()
+        prior = tf.broadcast_to(log_p_y, tf.shape(logits_l))
+        values["labelled_prior_y"] = -losses.categorical_log_prob(batch.labels, prior)
+        values["unlabelled_kl_y"] = losses.kl_categorical(logits_u, log_p_y)
+        bound = values["labelled_reconstruction"] + values["labelled_kl_z"]
+        monitors = {"labelled_bound": -bound - values["labelled_prior_y"]}
+
+        log_q_y = losses.categorical_log_prob(batch.labels, logits_l)
+        values["classification"] = -log_q_y
+        values["labelled_distance"] = self._distance(outputs_l, x[:labelled])
+        log_q_z = self.log_q_z(self._of_labelled(q_z, labelled), z_l)
+        values["labelled_reverse"] = -(log_q_z + log_q_y + self.log_q_x - self.log_p_z)
+        values |= self._reverse(batch, outputs_r, y_r, z_r, training)
+        return Terms(
+            values=values,
+            logits=logits,
+            monitors={**class_monitors(logits_u), **monitors},
+            # Of z~, a Gaussian: regularizers compare codes by their means and variances.
+            latents={"z": code_of_images(pairs, q_z, logits) if self.sampling == "exact" else q_z},
+        )
+
+    @property
+    def log_q_x(self) -> float:
+        """The constant log q(x) of a binary image, eq. 2."""
+        return -self.num_pixels * math.log(2.0)
+
+    def _of_labelled(self, q_z: tfd.Distribution, labelled) -> tfd.Distribution:
+        mean, stddev = q_z.mean()[:labelled], q_z.stddev()[:labelled]
+        return tfd.Independent(tfd.Normal(mean, stddev), 1)
+
+    def _distance(self, outputs, x) -> tf.Tensor:
+        """Return L_x of eq. 7: (rows,)."""
+        difference = tf.math.squared_difference(self.likelihood.mean(outputs), x)
+        squared = tf.reduce_sum(difference, axis=list(range(1, difference.shape.rank)))
+        if self.image_distance == "squared":
+            return squared
+        return tf.sqrt(tf.maximum(squared, 2.0**-126))  # the root has no derivative at 0
+
+    def _unfeatured_classes(self, batch: Batch) -> tf.Tensor:
+        """Return one label drawn from each row of class probabilities, softened: (F, K)."""
+        noise = batch.noise.gumbel((_rows(batch.unfeatured), self.num_classes))
+        drawn = tf.argmax(tf.math.log(batch.unfeatured) + noise, axis=-1)
+        return losses.smooth_labels(drawn, self.num_classes, self.epsilon)
+
+    def _reverse(self, batch: Batch, outputs, y, z_tilde, training) -> dict[str, tf.Tensor]:
+        """Return the terms of the negated reverse bound, eq. 17 (or 5), for labels without image.
+
+        log q(y, z) >= E_p(x|y,z) [log q(y|x) + log q(z|x, y) - log p(x|y, z) + log q(x)]; the last
+        two are -KL(p(x|y, z) || q(x)), exact for independent pixels. A softened label has
+        log q(y|x) = sum_k y_k log q(k|x).
+
+        Args:
+            batch: the batch.
+            outputs: (F, *input_shape) log-odds of p(x|y, z).
+            y: (F, K) labels.
+            z_tilde: (F, d), z = flow(z~) ~ p(z).
+            training: whether the networks train.
+        """
+        if y.shape[0] == 0:  # known when traced: the networks never see an empty batch
+            empty = tf.zeros((0,))
+            return {name: empty for name in self.TERMS if name.startswith("unfeatured_")}
+        if self.image_sampling == "detached":
+            outputs = tf.stop_gradient(outputs)
+        noise = batch.noise.uniform((_rows(y), *self.example_shape))
+        hard = self.image_sampling != "relaxed"
+        x = layers.relaxed_bernoulli(outputs, noise, self.temperature, hard)
+        log_q_y = tf.reduce_sum(y * tf.nn.log_softmax(self.predict_logits(x, training)), axis=-1)
+        log_q_z = self.log_q_z(self.posterior_z(x, y, training=training), z_tilde)
+        kl_x = tfd.kl_divergence(_pixels(outputs), _pixels(tf.zeros_like(outputs)))
+        values = {
+            "unfeatured_label": -log_q_y,
+            "unfeatured_code": -log_q_z,
+            "unfeatured_kl_x": kl_x,
+        }
+        if not self.observed_z:
+            values["unfeatured_prior_z"] = tf.fill(tf.shape(kl_x), self.log_p_z)
+        return values
+
+    # What a trained model gives ----------------------------------------------------------------
+
+    def posterior_mean(self, x):
+        """Return E[z] under q(y, z|x), exact over y and by quadrature over z: (batch, d)."""
+        mean, logits = self._means_per_class(x)[:2]
+        return losses.marginalize(mean, logits)
+
+    def expected_image(self, x):
+        """Return the reconstruction: exact over y, z at its mean given y."""
+        mean, logits, y = self._means_per_class(x)
+        images = self.likelihood.mean(self.decode(tf.reshape(mean, [-1, self.latent_dim]), y))
+        per_class = tf.reshape(images, [-1, self.num_classes, *self.example_shape])
+        return losses.marginalize(per_class, logits)
+
+    def _means_per_class(self, x):
+        """Return the means of q(z|x, y) (batch, K, d), the logits of q(y|x) and every pair's y."""
+        pairs = every_class(x, self.num_classes)
+        mean = self._mean_of_flow(self.posterior_z(x, pairs.y, pairs.expand))
+        return pairs.split(mean)[1], self.predict_logits(x), pairs.y
+
+    def _mean_of_flow(self, q_z: tfd.Distribution) -> tf.Tensor:
+        """Return E[flow(z~)], (rows, d), by Gauss-Hermite quadrature."""
+        nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
+        points = q_z.mean()[..., None] + q_z.stddev()[..., None] * nodes.astype("float32")
+        shares = (weights / weights.sum()).astype("float32")
+        return tf.reduce_sum(self.flow.forward(points) * shares, axis=-1)
+
+    def sample_images(self, labels, noise: Noise):
+        """Return E[x|y, z] with z drawn from the prior."""
+        z = self.flow.forward(self.prior_z(noise, tf.shape(labels)[0]))
+        return self.likelihood.mean(self.decode(z, tf.one_hot(labels, self.num_classes)))
+
+    def log_weights(self, x, num_samples: int, noise: Noise):
+        """Return log p(x, y, z) - log q(y, z|x) of samples of (y, z): (batch, num_samples)."""
+        rows = tf.shape(x)[0]
+        logits = self.predict_logits(x)
+        labels = sample_classes(logits, num_samples, noise)
+        y = tf.one_hot(labels, self.num_classes)
+
+        def expand(values):
+            return layers.repeat_rows(values, num_samples)
+
+        q_z = self.posterior_z(x, y, expand)
+        normal = noise.normal((rows * num_samples, self.latent_dim))
+        z_tilde = layers.reparameterize(q_z, normal)
+        log_joint = (
+            self.likelihood.log_prob(expand(x), self.decode(self.flow.forward(z_tilde), y))
+            + tf.gather(self.log_class_prior(), labels)
+            + self.log_p_z
+        )
+        log_q_y = losses.categorical_log_prob(labels, expand(logits))
+        log_posterior = log_q_y + self.log_q_z(q_z, z_tilde)
+        return tf.reshape(log_joint - log_posterior, [rows, num_samples])
+
+
+def _pixels(logits) -> tfd.Distribution:
+    """Return independent Bernoulli pixels, one image per row."""
+    return tfd.Independent(
+        tfd.Bernoulli(logits=logits), reinterpreted_batch_ndims=logits.shape.rank - 1
+    )
+
+
+def _rows(values: tf.Tensor):
+    return tf.shape(values)[0] if values.shape[0] is None else values.shape[0]
+
+
+def _checked_numbers(temperature: float, epsilon: float) -> tuple[float, float]:
+    if not temperature > 0.0:
+        raise InputError(f"temperature must be positive, got {temperature}")
+    if not 0.0 <= epsilon < 1.0:
+        raise InputError(f"epsilon must be in [0, 1), got {epsilon}")
+    return float(temperature), float(epsilon)
+
+
+def _checked_choice(argument: str, value: str, known: Sequence[str]) -> str:
+    if value not in known:
+        raise InputError(f"unknown {argument} {value!r}: {closest(str(value), known)}")
+    return value

@@ -15,6 +15,7 @@ SMALL_OF = {
     "adgm": {**SMALL, "auxiliary_dim": 4},
     "sdgm": {**SMALL, "auxiliary_dim": 4},
     "lvae": {"latent_dims": (4, 3), "hidden": (24, 16)},
+    "cagem": {"latent_dims": (4, 3), "hidden": (24, 16)},
 }
 """The same of the methods that have other arguments."""
 
@@ -26,7 +27,7 @@ def small(name):
 
 def is_labelled(term):
     """Whether a term is about labelled rows only."""
-    return term.startswith("labelled_") or term == "classification"
+    return term.startswith(("labelled_", "classification"))
 
 
 def main_term(model):

@@ -15,6 +15,7 @@ METHODS = Registry(
         "sdgm": "tfssvae.models.adgm:SDGM",
         "lvae": "tfssvae.models.lvae:LVAE",
         "shot_vae": "tfssvae.models.shot_vae:ShotVAE",
+        "cagem": "tfssvae.models.cagem:CaGeM",
     },
 )
 

@@ -27,13 +27,15 @@ NETWORKS = {
 
 def make(**arguments):
     """A small model with weights of some size, its running averages too."""
-    settings = {"latent_dims": (3, 2), "hidden": (6, 5), "seed": 4, **arguments}
+    settings = {"latent_dims": (3, 2), "hidden": (16, 12), "seed": 4, **arguments}
     model = CaGeM((PIXELS,), K, **settings)
     rng = np.random.default_rng(1)
     for variable in model.trainable_variables:
         variable.assign_add(rng.normal(size=variable.shape) * 0.3)
     for variable in model.non_trainable_variables:
-        if variable.path.endswith(("moving_mean", "moving_variance")):
+        if variable.path.endswith("moving_mean"):
+            variable.assign(rng.uniform(-0.5, 0.5, variable.shape))
+        if variable.path.endswith("moving_variance"):
             variable.assign(rng.uniform(0.5, 1.5, variable.shape))
     return model
 
@@ -159,9 +161,7 @@ def test_statistics_are_those_of_the_unlabelled_rows_alone():
 def test_the_first_statistics_are_the_mean_and_variance_of_the_unlabelled_products():
     model = make()
     norm = next(
-        part
-        for part in model.encoder.layers
-        if isinstance(part, keras.layers.BatchNormalization)
+        part for part in model.encoder.layers if isinstance(part, keras.layers.BatchNormalization)
     )
     products = UNLABELLED @ model.encoder.layers[0].kernel.numpy()
     expected = [
@@ -191,7 +191,9 @@ def normal_density(z):
 
 def column(distribution):
     """The density of a 1-d distribution on the grid, (rows, grid)."""
-    mean, stddev = (value.numpy().astype("float64") for value in (distribution.mean(), distribution.stddev()))
+    mean, stddev = (
+        value.numpy().astype("float64") for value in (distribution.mean(), distribution.stddev())
+    )
     return normal_density((GRID[:, 0] - mean) / stddev) / stddev
 
 
@@ -215,7 +217,7 @@ def test_predictions_are_p_y_given_x_integrated_over_both_codes():
 def test_generated_images_have_the_mean_of_their_class():
     model = make(latent_dims=(1, 1))
     # Classes that differ in z2, and codes z1 that follow it.
-    model.top_classifier.layers[-1].kernel.assign_add(RNG.normal(size=(5, K)))
+    model.top_classifier.layers[-1].kernel.assign_add(RNG.normal(size=(12, K)))
     p_y = softmax(model.class_logits(GRID).numpy().astype("float64"))
     for k in range(K):
         y = np.tile(np.eye(K, dtype="float32")[k], (len(GRID), 1))
@@ -231,7 +233,7 @@ def test_generated_images_have_the_mean_of_their_class():
 def test_images_of_a_code_have_its_own_class_or_the_wanted_one():
     model = make()
     z2 = np.zeros((6, 2), "float32")
-    model.top_classifier.layers[-1].kernel.assign(np.zeros((5, K)))
+    model.top_classifier.layers[-1].kernel.assign(np.zeros((12, K)))
     model.top_classifier.layers[-1].bias.assign([0.0, 60.0, 0.0])
 
     def images(labels):

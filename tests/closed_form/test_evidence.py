@@ -177,9 +177,7 @@ def first_kernel(network, index=0):
     return network.merge.kernels[index] if hasattr(network, "merge") else network.layers[0].kernel
 
 
-@pytest.mark.parametrize(
-    "name", ["vae", "m2", "m1m2", "adgm", "sdgm", "lvae", "shot_vae", "cagem"]
-)
+@pytest.mark.parametrize("name", ["vae", "m2", "m1m2", "adgm", "sdgm", "lvae", "shot_vae", "cagem"])
 def test_the_bound_is_the_evidence_where_the_posterior_is_exact(name):
     model = tiny(name, **({"batch_norm": False} if name in ("lvae", "cagem") else {}))
     # x depends on the class at most, and every posterior of a latent vector is its prior.

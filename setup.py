@@ -28,6 +28,7 @@ setup(
         "importlib_resources>=6",  # tensorflow-datasets imports it without declaring it
         "numpy>=1.26,<3",
         "scikit-learn>=1.6,<2",
+        "scipy>=1.11,<2",
         "matplotlib>=3.8,<4",
         "pillow>=10",
         "psutil>=5.9",

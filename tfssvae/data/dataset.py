@@ -208,6 +208,7 @@ def load(
     binarize: str | None = None,
     label_key: str | None = None,
     num_classes: int | None = None,
+    clusters: int | None = None,
 ) -> Data:
     """Loads a data set and chooses the labels that the model may see.
 
@@ -231,6 +232,8 @@ def load(
         label_key: which labels, where a data set has several kinds: the name of a tfds feature
             ("alphabet"), or KEY for `KEY_train` and `KEY_test` in an npz file.
         num_classes: K, for data that does not show it (no labels at all).
+        clusters: K of a model that groups images without labels, where more groups are wanted
+            than there are classes: the further ones are classes that no image has.
 
     Raises:
         InputError: for bad input; the message says what to do.
@@ -244,6 +247,8 @@ def load(
         raise InputError(
             f'"{source.name}" has {len(source.class_names)} classes, not num_classes={num_classes}.'
         )
+    if clusters is not None:
+        source = _with_clusters(source, check_count(clusters, "clusters"))
     return _make_data(
         source,
         labels_per_class=labels_per_class,
@@ -373,6 +378,14 @@ def _make_data(
         binarize=binarize,
         source_fingerprint=splits.fingerprint(source.x_train, source.y_train) if changed else None,
     )
+
+
+def _with_clusters(source: Source, clusters: int) -> Source:
+    known = len(source.class_names)
+    if clusters < known:
+        raise InputError(f'"{source.name}" has {known} classes: clusters={clusters} are too few.')
+    further = (f"cluster {number}" for number in range(known, clusters))
+    return source._replace(class_names=(*source.class_names, *further))
 
 
 def _without(y: NDArray[np.int32], rows: NDArray[np.int64]) -> NDArray[np.int32]:

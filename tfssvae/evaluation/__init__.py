@@ -15,6 +15,7 @@ _NAMES = {
     "class_samples_figure": "figures",
     "classification_report": "classification",
     "classifier_features": "features",
+    "clustering_accuracy": "clustering",
     "confusion_figure": "charts",
     "confusion_matrix": "classification",
     "embedding_figure": "embedding",

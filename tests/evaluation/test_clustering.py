@@ -13,7 +13,7 @@ def best_of_all_names(labels, clusters, names):
     """The accuracy by trying every injective naming of the clusters."""
     return max(
         np.mean(np.array(naming)[clusters] == labels)
-        for naming in permutations(range(names), clusters.max() + 1)
+        for naming in permutations(range(names), int(clusters.max()) + 1)
     )
 
 

@@ -33,6 +33,10 @@ from tfssvae.noise import Noise
 from tfssvae.schedules import linear_ramp
 from tfssvae.weights import Weight
 
+# Labelled rows are normalised by running averages: with Keras's 0.99 these lag so far behind the
+# weights that labels train other functions than the unlabelled rows see. 0.9 is that of Lasagne,
+# which the paper used.
+_MOMENTUM = 0.9
 _CANDIDATES = 100  # draws of z2, of which one is kept for the wanted class
 
 
@@ -138,6 +142,7 @@ class CaGeM(SemiSupervisedVAE):
                 dtype=self.dtype_policy,
                 name=name,
                 batch_norm=self.batch_norm,
+                momentum=_MOMENTUM,
             )
 
         below_z2 = [x, z1, y] if self.skip_connection else [z1, y]

@@ -37,20 +37,20 @@ DATA: dict[str, Config] = {
 
 # Table 1: bound on log p(x), nats.
 _LIKELIHOOD = {
-    "cagem-0-k20": -82.18,
-    "cagem-0": -81.60,
-    "cagem-20": -81.47,
-    "cagem-50": -80.49,
-    "cagem-100": -79.38,
-    "adgm-100": -86.06,  # section 6
+    "cagem@0-k20": -82.18,
+    "cagem@0": -81.60,
+    "cagem@20": -81.47,
+    "cagem@50": -80.49,
+    "cagem@100": -79.38,
+    "adgm@100": -86.06,  # section 6
 }
 # Table 2: test error in per cent.
 _ERROR = {
-    "sdgm-100": 1.32,
-    "adgm-100": 0.96,
-    "cagem-20": 15.86,
-    "cagem-50": 2.42,
-    "cagem-100": 1.16,
+    "sdgm@100": 1.32,
+    "adgm@100": 0.96,
+    "cagem@20": 15.86,
+    "cagem@50": 2.42,
+    "cagem@100": 1.16,
 }
 
 
@@ -91,16 +91,17 @@ def settings(
 
 
 def _row(name: str, published, warm_up: bool = True, samples=(LIKELIHOOD_SAMPLES,)) -> Row:
-    method, labels, *clusters = name.split("-")
+    method, _, rest = name.partition("@")
+    labels, *clusters = rest.split("-k")
     title = f"{'CaGeM' if method == 'cagem' else method.upper()}-{labels}"
     return Row(
         name=name,
-        title=f"{title}, K={clusters[0][1:]}" if clusters else title,
+        title=f"{title}, K={clusters[0]}" if clusters else title,
         labels_per_class=None,
         labels=int(labels),
         settings=partial(settings, method, warm_up, samples),
         published=published,
-        data={"clusters": int(clusters[0][1:])} if clusters else {},
+        data={"clusters": int(clusters[0])} if clusters else {},
     )
 
 
@@ -130,7 +131,7 @@ TABLE_2 = Table(
 TABLE_3 = Table(
     title="CaGeM, Table 3: bound on log p(x) of OMNIGLOT, alphabets as clusters",
     metrics={f"log_likelihood_{LIKELIHOOD_SAMPLES}": "nats"},
-    rows=[_row("cagem-500", _likelihood("omniglot", -100.86))],
+    rows=[_row("cagem@500", _likelihood("omniglot", -100.86))],
     data={"omniglot": DATA["omniglot"]},
     epochs=EPOCHS,
 )
@@ -141,7 +142,7 @@ FIGURE_4 = Table(
     metrics={f"log_likelihood_{samples}": "nats" for samples in FIGURE_SAMPLES},
     rows=[
         _row(name, _likelihood("mnist", _LIKELIHOOD[name]), samples=FIGURE_SAMPLES)
-        for name in ("cagem-0", "cagem-20", "cagem-50", "cagem-100")
+        for name in ("cagem@0", "cagem@20", "cagem@50", "cagem@100")
     ],
     data={"mnist": DATA["mnist"]},
     epochs=EPOCHS,

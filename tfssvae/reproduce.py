@@ -163,8 +163,11 @@ def _label_curves(rows: Sequence[Row], results: Results) -> dict[str, dict[int, 
     curves: dict[str, dict[int, list[float]]] = {}
     for row in rows:
         for metrics in results[row.name].values():
+            per_class, classes = row.labels_per_class or 0, len(metrics["test"]["recall"])
+            labels = per_class * classes if row.labels is None else row.labels
+            if not labels:
+                continue  # clusters have no error
             curve = curves.setdefault(row.name.partition("@")[0], {})
-            labels = row.labels_per_class * len(metrics["test"]["recall"])
             curve.setdefault(labels, []).append(metrics["test"]["error"])
     return curves
 

@@ -153,11 +153,8 @@ def load_run(folder: Path) -> tuple[SemiSupervisedVAE, Data]:
 def measure(model: SemiSupervisedVAE, data: Data, part: str = "test") -> dict[str, Any]:
     """Return accuracy, calibration and bounds of a model on the test or validation rows.
 
-<<<<<<< HEAD
-    Rows without any label have no accuracy and no calibration.
-=======
-    Where the model saw no label, "clustering_accuracy" says what its classes are worth as clusters.
->>>>>>> 5cce00a (CaGeM's tables; clustering accuracy; total numbers of labels, clusters beyond the classes and likelihoods in reproduce)
+    Rows without any label have no accuracy and no calibration. Where the model saw no label,
+    "clustering_accuracy" says what its classes are worth as clusters.
     """
     batches = getattr(data, part)(_EVALUATION_BATCH)
     x = data.x_test if part == "test" else data.x_validation
@@ -166,10 +163,10 @@ def measure(model: SemiSupervisedVAE, data: Data, part: str = "test") -> dict[st
     report: dict[str, Any] = {}
     if has_labels(y):
         report = evaluation.classification_report(probabilities, y, data.class_names)
+        if not len(data.labelled_indices):
+            clusters = probabilities.argmax(axis=1)
+            report["clustering_accuracy"] = evaluation.clustering_accuracy(y, clusters)
     report["entropy"] = float(np.mean(evaluation.class_entropy(probabilities)))
-    if not len(data.labelled_indices):
-        found = probabilities.argmax(axis=1)
-        report["clustering_accuracy"] = evaluation.clustering_accuracy(y, found)
     report["mutual_information"] = float(evaluation.class_information(probabilities))
     objective = model.evaluate(batches, verbose=0, return_dict=True)
     bounds = {
@@ -201,15 +198,11 @@ def _train(
     metrics["environment"] = _environment()
     if data.x_test is not None:
         metrics["test"] = measure(model, data)
-<<<<<<< HEAD
-        if has_labels(data.y_test) and config["labelled"] and config.get("baseline", True):
-=======
         for samples in config.get("likelihood_samples", ()):
             say(f"log p(x) of {len(data.x_test):,} test images with {samples} samples each")
             bound = log_likelihood(model, data, samples, config["data"]["seed"])
             metrics["test"][f"log_likelihood_{samples}"] = bound
-        if len(data.labelled_indices) and config.get("baseline", True):
->>>>>>> 5cce00a (CaGeM's tables; clustering accuracy; total numbers of labels, clusters beyond the classes and likelihoods in reproduce)
+        if has_labels(data.y_test) and config["labelled"] and config.get("baseline", True):
             metrics["labels_alone"] = _baseline(model, data, config)
     _draw(folder / "figures", model, data, metrics)
     exported = serving.export(model, folder / "export", class_names=data.class_names)
@@ -416,14 +409,9 @@ def _describe(config: dict[str, Any], model, data: Data) -> str:
 
 def _closing(folder: Path, metrics: dict[str, Any], exported: Path) -> str:
     lines = [f"done in {metrics['seconds']:.0f} s"]
-<<<<<<< HEAD
     if "accuracy" in metrics.get("test", {}):
-        line = f"test accuracy {metrics['test']['accuracy']:.2%}"
-=======
-    if "test" in metrics:
         kind = "clustering accuracy" if "clustering_accuracy" in metrics["test"] else "accuracy"
         line = f"test {kind} {metrics['test'][kind.replace(' ', '_')]:.2%}"
->>>>>>> 5cce00a (CaGeM's tables; clustering accuracy; total numbers of labels, clusters beyond the classes and likelihoods in reproduce)
         if "labels_alone" in metrics:
             alone = metrics["labels_alone"]["accuracy"]
             line += f"; the same classifier trained on the labels alone: {alone:.2%}"

@@ -118,5 +118,7 @@ def conditional_mlp(
     width, rest = (hidden[0],), _layer_seed(seed, 1)
     body = mlp(width, hidden[1:], outputs, activation, rest, dtype, "body", batch_norm, momentum)
     if batch_norm:
-        body = keras.Sequential([keras.Input(width), *_normalised(activation, dtype, momentum), body])
+        body = keras.Sequential(
+            [keras.Input(width), *_normalised(activation, dtype, momentum), body]
+        )
     return ConditionalNetwork(features, merge, body, input_shapes, name=name)

@@ -123,14 +123,16 @@ def test_the_paper_weighs_both_cross_entropies_alike():
     assert model.term_weights["unlabelled_kl_z1"] == 1
 
 
-def test_the_temperature_acts_on_every_divergence_and_labels_are_optional():
+def test_the_temperature_acts_on_both_codes_and_labels_are_optional():
     weights = CaGeM.recommended_weights(0, 60_000, 784, steps=100)
     model = make(weights=weights)
-    for term in ("unlabelled_kl_z1", "unlabelled_kl_z2", "unlabelled_kl_y"):
+    for term in ("unlabelled_kl_z1", "unlabelled_kl_z2"):
         found = [float(model.term_weights[term](step)) for step in (0, 10, 20, 99)]
         np.testing.assert_allclose(found, [0, 0.5, 1, 1])
-    assert model.term_weights["classification"] == 1
-    assert "classification*" in CaGeM.recommended_weights(100, 100, 784, steps=100)
+    assert model.term_weights["classification"] == model.term_weights["unlabelled_kl_y"] == 1
+    for labels, alpha in ((100, 10), (10, 100.1)):
+        found = CaGeM.recommended_weights(labels, 10_000, 784, steps=100)["classification*"]
+        assert found == pytest.approx(alpha, rel=0.02)
 
 
 def statistics(model):
@@ -197,8 +199,9 @@ def column(distribution):
     return normal_density((GRID[:, 0] - mean) / stddev) / stddev
 
 
-def test_predictions_are_p_y_given_x_integrated_over_both_codes():
-    model = make(latent_dims=(1, 1), predict_samples=20_000)
+@pytest.mark.parametrize("predict_with", ["p", "q"])
+def test_predictions_are_integrated_over_both_codes(predict_with):
+    model = make(latent_dims=(1, 1), predict_samples=20_000, predict_with=predict_with)
     p_y = softmax(model.class_logits(GRID).numpy().astype("float64"))  # (grid of z2, K)
     for x in UNLABELLED[:2]:
         rows = np.tile(x, (len(GRID), 1))
@@ -209,6 +212,8 @@ def test_predictions_are_p_y_given_x_integrated_over_both_codes():
             y = np.tile(np.eye(K, dtype="float32")[k], (len(GRID), 1))
             q_z2 = column(model.posterior_z2(rows, y, GRID))  # (grid of z1, grid of z2)
             inner += q_y[:, k : k + 1] * np.trapezoid(q_z2[:, :, None] * p_y, GRID[:, 0], axis=1)
+        if predict_with == "q":
+            inner = q_y
         expected = np.trapezoid(q_z1[:, None] * inner, GRID[:, 0], axis=0)
         found = model.predict(x[None], verbose=0)[0]
         np.testing.assert_allclose(found, expected, atol=0.01)
@@ -257,7 +262,11 @@ def test_without_the_skip_connection_z2_sees_x_through_z1_only():
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"latent_dims": (3,)}, "z1 and z2"), ({"predict_samples": 0}, "at least 1")],
+    [
+        ({"latent_dims": (3,)}, "z1 and z2"),
+        ({"predict_samples": 0}, "at least 1"),
+        ({"predict_with": "r"}, "must be"),
+    ],
 )
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(tfssvae.InputError, match=message):

@@ -15,6 +15,7 @@ SETTINGS = {
     "adgm": {**WIDE, "latent_dim": 20, "auxiliary_dim": 20},
     "sdgm": {**WIDE, "latent_dim": 20, "auxiliary_dim": 20},
     "lvae": {},
+    "cagem": {**WIDE, "latent_dims": (16, 8), "batch_norm": False},
 }
 UNAIDED = {"vae", "m1"}
 """Methods whose classifier learns nothing from images without labels, or that have none.

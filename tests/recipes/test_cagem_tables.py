@@ -90,7 +90,7 @@ def test_networks_have_the_papers_sizes():
 @pytest.mark.parametrize(("epochs", "shrunk"), [(500, 1.0), (10, 0.02)])
 def test_schedules_shrink_with_the_epochs(epochs, shrunk):
     config = settings("cagem", True, (5000,), 600, epochs)
-    temperature = revived(config["model"]["weights"]["*_kl_*"])
+    temperature = revived(config["model"]["weights"]["*_kl_z*"])
     rate = revived(config["learning_rate"])
     end, decay = 100 * 600 * shrunk, 50 * 600 * shrunk
     assert float(temperature(0)) == 0

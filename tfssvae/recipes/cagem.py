@@ -78,7 +78,7 @@ def settings(
     model = dict(ARCHITECTURES[method])
     if warm_up:
         temperature = linear_ramp(1.0, max(1, round(WARM_UP_EPOCHS * steps_per_published_epoch)))
-        model["weights"] = {"*_kl_*": serialize(temperature)}
+        model["weights"] = {"*_kl_z*": serialize(temperature)}
     return {
         "method": method,
         "model": model,

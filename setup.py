@@ -29,6 +29,7 @@ setup(
         "numpy>=1.26,<3",
         "scikit-learn>=1.6,<2",
         "threadpoolctl>=3",
+        "scipy>=1.11,<2",
         "matplotlib>=3.8,<4",
         "pillow>=10",
         "psutil>=5.9",

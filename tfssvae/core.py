@@ -26,7 +26,7 @@ class Terms(NamedTuple):
 
     Attributes:
         values: name -> (rows,) nats per example, to be minimised. A name that begins with
-            "labelled_" or equals "classification" has one row per labelled example, one that
+            "labelled_" or "classification" has one row per labelled example, one that
             begins with "unlabelled_" one per unlabelled example, with "unfeatured_" one per label
             without image; any other is averaged as it is.
         logits: (L + U, K) unnormalised log q(y|x), for metrics and regularizers.
@@ -270,7 +270,7 @@ class SemiSupervisedVAE(keras.Model):
 
         As in Keras, weights are not normalised: the divisor is the number of labelled rows.
         """
-        if name.startswith("labelled_") or name == "classification":
+        if name.startswith(("labelled_", "classification")):
             rows = tf.reduce_sum(tf.cast(batch.labels >= 0, tf.float32))
             return tf.math.divide_no_nan(tf.reduce_sum(value * batch.weights), rows)
         rows = tf.cast(tf.size(value), tf.float32)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import tfssvae
 from tfssvae import evaluation, runs
 from tfssvae.checks import InputError, closest
@@ -85,10 +87,13 @@ def _config(table: Table, row: Row, data: str, data_dir, seed: int, epochs: int)
     """Return the configuration of one run (see `runs.start_run`)."""
     arguments = {
         **table.data_arguments(data),
+        **row.data,
         "labels_per_class": row.labels_per_class,
         "data_dir": data_dir,
         "seed": seed,
     }
+    if row.labels is not None:
+        arguments["labels_per_class"] = _spread_evenly(row.labels, arguments)
     loaded = load(**arguments)
     if not runs.has_labels(loaded.y_test):
         raise InputError(f"{data} has no test labels, and a table is about test data")
@@ -107,6 +112,14 @@ def _config(table: Table, row: Row, data: str, data_dir, seed: int, epochs: int)
         "checkpoint_seconds": 30.0,
         "baseline": False,
     }
+
+
+def _spread_evenly(labels: int, arguments: dict[str, Any]) -> dict[str, int]:
+    """Return class name -> labels for so many in total, the first classes getting what is over."""
+    data = load(**{**arguments, "labels_per_class": 0})
+    classes = np.unique(data.hidden_labels[data.hidden_labels >= 0])
+    each, over = divmod(labels, len(classes))
+    return {data.class_names[k]: each + (n < over) for n, k in enumerate(classes)}
 
 
 def _result(folder: Path, config: dict[str, Any], say) -> dict[str, Any]:
@@ -150,8 +163,11 @@ def _label_curves(rows: Sequence[Row], results: Results) -> dict[str, dict[int, 
     curves: dict[str, dict[int, list[float]]] = {}
     for row in rows:
         for metrics in results[row.name].values():
+            per_class, classes = row.labels_per_class or 0, len(metrics["test"]["recall"])
+            labels = per_class * classes if row.labels is None else row.labels
+            if not labels:
+                continue  # clusters have no error
             curve = curves.setdefault(row.name.partition("@")[0], {})
-            labels = row.labels_per_class * len(metrics["test"]["recall"])
             curve.setdefault(labels, []).append(metrics["test"]["error"])
     return curves
 
@@ -183,6 +199,8 @@ def _json(table: Table, rows, results: Results, name: str, data: str, epochs: in
         if not results[row.name]:
             continue
         entry: dict[str, Any] = {"labels_per_class": row.labels_per_class, "metrics": {}}
+        if row.labels is not None:
+            entry["labels"] = row.labels
         entry["seconds"] = {seed: m["seconds"] for seed, m in results[row.name].items()}
         for metric in table.metrics:
             figures = _figures(results, row, metric)

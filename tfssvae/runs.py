@@ -52,7 +52,9 @@ def start_run(folder: Path, config: dict[str, Any], say: Say = print) -> dict[st
             "checkpoint_seconds", and optionally "unfeatured" (labels without images a step, of
             those in "data"), "optimizer" (serialised; instead of Adam with the learning rate),
             "default_weights" ("recommended", "paper" or "none": the weights that "model" does not
-            set) and "baseline" (False leaves out the classifier trained on the labels alone).
+            set), "baseline" (False leaves out the classifier trained on the labels alone) and
+            "likelihood_samples" (numbers of importance samples with each of which log p(x) of the
+            test data is estimated).
         say: receives a line for people at each stage.
 
     Raises:
@@ -154,7 +156,8 @@ def load_run(folder: Path) -> tuple[SemiSupervisedVAE, Data]:
 def measure(model: SemiSupervisedVAE, data: Data, part: str = "test") -> dict[str, Any]:
     """Return accuracy, calibration, bounds and latent space on test or validation rows.
 
-    Rows without any label have no accuracy and no calibration.
+    Rows without any label have no accuracy and no calibration. Where the model saw no label,
+    "clustering_accuracy" says what its classes are worth as clusters.
     """
     batches = getattr(data, part)(_EVALUATION_BATCH)
     x = data.x_test if part == "test" else data.x_validation
@@ -163,6 +166,9 @@ def measure(model: SemiSupervisedVAE, data: Data, part: str = "test") -> dict[st
     report: dict[str, Any] = {}
     if has_labels(y):
         report = evaluation.classification_report(probabilities, y, data.class_names)
+        if not len(data.labelled_indices):
+            clusters = probabilities.argmax(axis=1)
+            report["clustering_accuracy"] = evaluation.clustering_accuracy(y, clusters)
     report["entropy"] = float(np.mean(evaluation.class_entropy(probabilities)))
     report["mutual_information"] = float(evaluation.class_information(probabilities))
     objective = model.evaluate(batches, verbose=0, return_dict=True)
@@ -197,6 +203,10 @@ def _train(
     metrics["environment"] = _environment()
     if data.x_test is not None:
         metrics["test"] = measure(model, data)
+        for samples in config.get("likelihood_samples", ()):
+            say(f"log p(x) of {len(data.x_test):,} test images with {samples} samples each")
+            bound = log_likelihood(model, data, samples, config["data"]["seed"])
+            metrics["test"][f"log_likelihood_{samples}"] = bound
         if has_labels(data.y_test) and config["labelled"] and config.get("baseline", True):
             metrics["labels_alone"] = _baseline(model, data, config)
     _draw(folder / "figures", model, data, metrics)
@@ -382,10 +392,14 @@ def save_samples(model: SemiSupervisedVAE, path: Path, class_names, per_class: i
 
 
 def log_likelihood(model: SemiSupervisedVAE, data: Data, num_samples: int, seed: int) -> float:
-    """Return the mean importance-weighted bound on log p(x) of the test images, nats."""
+    """Return the mean importance-weighted bound on log p(x) of the test images, nats.
+
+    The images are those of `Data.test`: dynamic binarisation becomes one fixed draw.
+    """
     if data.x_test is None:
         raise InputError(f"{data.name} has no test data to estimate log p(x) on")
-    return float(np.mean(model.log_likelihood(data.x_test, num_samples, seed=seed, verbose=1)))
+    x = np.concatenate([images.numpy() for images, _ in data.test(_EVALUATION_BATCH)])
+    return float(np.mean(model.log_likelihood(x, num_samples, seed=seed, verbose=1)))
 
 
 def _describe(config: dict[str, Any], model, data: Data) -> str:
@@ -400,7 +414,8 @@ def _describe(config: dict[str, Any], model, data: Data) -> str:
 def _closing(folder: Path, metrics: dict[str, Any], exported: Path) -> str:
     lines = [f"done in {metrics['seconds']:.0f} s"]
     if "accuracy" in metrics.get("test", {}):
-        line = f"test accuracy {metrics['test']['accuracy']:.2%}"
+        kind = "clustering accuracy" if "clustering_accuracy" in metrics["test"] else "accuracy"
+        line = f"test {kind} {metrics['test'][kind.replace(' ', '_')]:.2%}"
         if "labels_alone" in metrics:
             alone = metrics["labels_alone"]["accuracy"]
             line += f"; the same classifier trained on the labels alone: {alone:.2%}"

@@ -16,6 +16,7 @@ SMALL_OF = {
     "sdgm": {**SMALL, "auxiliary_dim": 4},
     "lvae": {"latent_dims": (4, 3), "hidden": (24, 16)},
     "exon": {"latent_dim": 2, "hidden": (24, 16), "filters": (4, 8)},
+    "cagem": {"latent_dims": (4, 3), "hidden": (24, 16)},
 }
 """The same of the methods that have other arguments."""
 
@@ -33,7 +34,7 @@ def small(name):
 
 def is_labelled(term):
     """Whether a term is about labelled rows only."""
-    return term.startswith("labelled_") or term == "classification"
+    return term.startswith(("labelled_", "classification"))
 
 
 def main_term(model):

@@ -158,6 +158,9 @@ def test_xla_agrees_with_the_plain_graph_on_equal_noise(name, data, monkeypatch)
 @pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
 def test_half_precision_moves_like_float32(name, data, precision):
     optimizers = [keras.optimizers.SGD(1e-3) for _ in range(2)]
+    if precision == "mixed_float16":
+        # Keras's 2^15 may overflow in the first step, which is then left out by design.
+        optimizers[1] = keras.optimizers.LossScaleOptimizer(optimizers[1], initial_scale=2.0**12)
     gentle = GENTLE.get(name, {})
     whole = make_model(name, data, optimizer=optimizers[0], **gentle)
     half = make_model(name, data, optimizer=optimizers[1], dtype=precision, **gentle)

@@ -18,6 +18,7 @@ SETTINGS = {
     "lvae": {},
     # Its relaxed class carries more than the class: the classifier then learns from labels alone.
     "untapped": {**WIDE, "sampling": "exact"},
+    "cagem": {**WIDE, "latent_dims": (16, 8), "batch_norm": False},
 }
 UNAIDED = {"vae", "m1"}
 """Methods whose classifier learns nothing from images without labels, or that have none.

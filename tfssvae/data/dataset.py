@@ -220,6 +220,7 @@ def load(
     label_key: str | None = None,
     num_classes: int | None = None,
     unfeatured: ArrayLike | str | None = None,
+    clusters: int | None = None,
 ) -> Data:
     """Loads a data set and chooses the labels that the model may see.
 
@@ -246,6 +247,8 @@ def load(
         unfeatured: labels that have no example, for methods that learn from them: (F,) classes,
             (F, K) class probabilities, of which a class is drawn each time, or "classes", every
             class once.
+        clusters: K of a model that groups images without labels, where more groups are wanted
+            than there are classes: the further ones are classes that no image has.
 
     Raises:
         InputError: for bad input; the message says what to do.
@@ -259,6 +262,8 @@ def load(
         raise InputError(
             f'"{source.name}" has {len(source.class_names)} classes, not num_classes={num_classes}.'
         )
+    if clusters is not None:
+        source = _with_clusters(source, check_count(clusters, "clusters"))
     return _make_data(
         source,
         labels_per_class=labels_per_class,
@@ -409,6 +414,14 @@ def _unfeatured(labels: ArrayLike | str | None, num_classes: int) -> NDArray[np.
         return check_probabilities(labels, num_classes, "unfeatured")
     found = check_labels(labels, num_classes, "unfeatured", allow_unlabelled=False)
     return np.eye(num_classes, dtype=np.float32)[found]
+
+
+def _with_clusters(source: Source, clusters: int) -> Source:
+    known = len(source.class_names)
+    if clusters < known:
+        raise InputError(f'"{source.name}" has {known} classes: clusters={clusters} are too few.')
+    further = (f"cluster {number}" for number in range(known, clusters))
+    return source._replace(class_names=(*source.class_names, *further))
 
 
 def _without(y: NDArray[np.int32], rows: NDArray[np.int64]) -> NDArray[np.int32]:

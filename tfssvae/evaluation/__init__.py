@@ -18,6 +18,7 @@ _NAMES = {
     "class_v_nat": "latent",
     "classification_report": "classification",
     "classifier_features": "features",
+    "clustering_accuracy": "clustering",
     "confusion_figure": "charts",
     "confusion_matrix": "classification",
     "decode_codes": "latent",

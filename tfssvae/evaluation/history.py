@@ -15,7 +15,7 @@ INFORMATION = ("monitor/mutual_information", "monitor/entropy")
 
 _PANELS_PER_ROW = 4
 _LONGEST_BESIDE = 24  # characters of a name
-_IN_NATS = ("loss", "classification", "entropy", "mutual_information")
+_IN_NATS = ("loss", "classification", "classification_p", "entropy", "mutual_information")
 _TITLES = {
     "monitor/mutual_information": "mutual information I(y; x)",
     "monitor/entropy": "entropy of the classifier H(q(y|x))",

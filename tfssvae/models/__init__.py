@@ -17,6 +17,7 @@ METHODS = Registry(
         "shot_vae": "tfssvae.models.shot_vae:ShotVAE",
         "exon": "tfssvae.models.exon:EXoN",
         "untapped": "tfssvae.models.untapped:Untapped",
+        "cagem": "tfssvae.models.cagem:CaGeM",
     },
 )
 

@@ -13,9 +13,9 @@ def _dense(units: int, activation, seed: int | None, **kwargs) -> keras.layers.D
     return keras.layers.Dense(units, activation, kernel_initializer=initializer, **kwargs)
 
 
-def _normalised(activation, dtype) -> list[keras.layers.Layer]:
+def _normalised(activation, dtype, momentum: float) -> list[keras.layers.Layer]:
     return [
-        keras.layers.BatchNormalization(synchronized=True, dtype=dtype),
+        keras.layers.BatchNormalization(momentum=momentum, synchronized=True, dtype=dtype),
         keras.layers.Activation(activation, dtype=dtype),
     ]
 
@@ -34,6 +34,7 @@ def mlp(
     dtype=None,
     name: str | None = None,
     batch_norm: bool = False,
+    momentum: float = 0.99,
 ) -> keras.Model:
     """Build a fully connected network.
 
@@ -47,6 +48,7 @@ def mlp(
         name: of the model.
         batch_norm: whether each hidden layer normalises its products before the activation, with
             the statistics of all replicas.
+        momentum: of the running averages of `batch_norm`.
 
     Returns:
         A keras.Model from (batch, *input_shape) to (batch, outputs).
@@ -61,7 +63,7 @@ def mlp(
         layer_seed = _layer_seed(seed, index)
         if batch_norm:
             layers.append(_dense(units, None, layer_seed, dtype=dtype, use_bias=False))
-            layers += _normalised(activation, dtype)
+            layers += _normalised(activation, dtype, momentum)
         else:
             layers.append(_dense(units, activation, layer_seed, dtype=dtype))
     if outputs is not None:
@@ -82,6 +84,7 @@ def conditional_mlp(
     dtype=None,
     name: str | None = None,
     batch_norm: bool = False,
+    momentum: float = 0.99,
 ) -> ConditionalNetwork:
     """Build a fully connected network of several inputs, such as (image, class) or (z, class).
 
@@ -97,6 +100,7 @@ def conditional_mlp(
         name: of the model.
         batch_norm: whether each hidden layer normalises its products before the activation, with
             the statistics of all replicas.
+        momentum: of the running averages of `batch_norm`.
 
     Returns:
         A keras.Model from a list of (batch, *input_shape) to (batch, outputs).
@@ -112,7 +116,9 @@ def conditional_mlp(
         dtype=dtype,
     )
     width, rest = (hidden[0],), _layer_seed(seed, 1)
-    body = mlp(width, hidden[1:], outputs, activation, rest, dtype, "body", batch_norm)
+    body = mlp(width, hidden[1:], outputs, activation, rest, dtype, "body", batch_norm, momentum)
     if batch_norm:
-        body = keras.Sequential([keras.Input(width), *_normalised(activation, dtype), body])
+        body = keras.Sequential(
+            [keras.Input(width), *_normalised(activation, dtype, momentum), body]
+        )
     return ConditionalNetwork(features, merge, body, input_shapes, name=name)

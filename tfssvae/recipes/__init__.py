@@ -8,6 +8,10 @@ from tfssvae.registry import Registry
 TABLES = Registry(
     "TABLES",
     {
+        "cagem/table1": "tfssvae.recipes.cagem:TABLE_1",
+        "cagem/table2": "tfssvae.recipes.cagem:TABLE_2",
+        "cagem/table3": "tfssvae.recipes.cagem:TABLE_3",
+        "cagem/figure4": "tfssvae.recipes.cagem:FIGURE_4",
         "mier/table1": "tfssvae.recipes.mier:TABLE_1",
         "mier/table2": "tfssvae.recipes.mier:TABLE_2",
         "mier/table3": "tfssvae.recipes.mier:TABLE_3",

@@ -16,19 +16,24 @@ class Row:
     Attributes:
         name: as on the command line, such as "m2+mier".
         title: as in the paper, such as "M2+MIER".
-        labels_per_class: labels shown per class.
+        labels_per_class: labels shown per class; None where `labels` says how many in total.
         settings: (steps per epoch, epochs) -> the part of a run's configuration that the paper
             decides (see `runs.start_run`): "method", "model", "learning_rate", "labelled" ...
         published: data set -> metric -> the paper's figure.
         pair: the row whose figures are subtracted, seed by seed, if any.
+        labels: labels shown in total, possibly none, spread evenly over the classes that have
+            training images.
+        data: further arguments of `data.load`.
     """
 
     name: str
     title: str
-    labels_per_class: int
+    labels_per_class: int | None
     settings: Callable[[int, int], Config]
     published: Mapping[str, Mapping[str, float]]
     pair: str | None = None
+    labels: int | None = None
+    data: Config = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -175,13 +175,20 @@ def _add_train(commands) -> None:
     )
     parser.add_argument(
         "--checkpoint-seconds",
-        type=float,
+        type=_not_negative,
         default=30.0,
         metavar="T",
         help="time between checkpoints, from which --resume continues (30)",
     )
     parser.add_argument("--resume", type=Path, metavar="RUN", help="continue an interrupted run")
     parser.set_defaults(run=_train)
+
+
+def _not_negative(text: str) -> float:
+    value = float(text)
+    if not 0.0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be 0 or more, got {text}")
+    return value
 
 
 def _add_evaluate(commands) -> None:
@@ -203,6 +210,12 @@ def _add_evaluate(commands) -> None:
     parser.set_defaults(run=_evaluate)
 
 
+def _png(text: str) -> Path:
+    if not text.lower().endswith(".png"):
+        raise argparse.ArgumentTypeError(f"must end in .png, got {text}")
+    return Path(text)
+
+
 def _add_sample(commands) -> None:
     parser = commands.add_parser(
         "sample",
@@ -211,7 +224,7 @@ def _add_sample(commands) -> None:
         "same style down each column.",
     )
     parser.add_argument("run_folder", type=Path, metavar="RUN")
-    parser.add_argument("--out", type=Path, required=True, metavar="PNG", help="the picture")
+    parser.add_argument("--out", type=_png, required=True, metavar="PNG", help="the picture")
     parser.add_argument("--per-class", type=int, default=8, metavar="N", help="images a row (8)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the styles (0)")
     parser.set_defaults(run=_sample)

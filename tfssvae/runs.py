@@ -127,7 +127,11 @@ def load_run_data(folder: Path, config: dict[str, Any]) -> Data:
     """
     chosen = ("labels_per_class", "label_fraction", "labelled_classes", "validation")
     arguments = {name: value for name, value in config["data"].items() if name not in chosen}
-    return load(**arguments, split=load_split(folder / "split.json"))
+    split = load_split(folder / "split.json")
+    try:
+        return load(**arguments, split=split)
+    except TypeError as error:
+        raise InputError(f"{folder / 'config.json'} is damaged: {error}") from None
 
 
 def load_run(folder: Path) -> tuple[SemiSupervisedVAE, Data]:

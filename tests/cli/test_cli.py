@@ -154,6 +154,31 @@ def test_a_start_that_was_cut_off_can_be_started_again(tmp_path):
     assert (folder / "metrics.json").exists()
 
 
+def test_a_configuration_with_an_unknown_argument_of_the_data_is_damaged(tmp_path, capsys):
+    folder = tmp_path / "run"
+    assert main([*TRAIN, "--epochs", "1", "--out", str(folder)]) == 0
+    config = json.loads((folder / "config.json").read_text())
+    config["data"]["nam"] = "digits"
+    (folder / "config.json").write_text(json.dumps(config))
+    assert main(["evaluate", str(folder)]) == 2
+    assert "config.json is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [*TRAIN, "--checkpoint-seconds", "nan"],
+        [*TRAIN, "--checkpoint-seconds", "-1"],
+        ["sample", "run", "--out", "grid.jpg"],
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused_before_any_work(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert "must" in capsys.readouterr().err
+
+
 def test_a_run_folder_is_claimed_by_one_at_a_time(tmp_path):
     refused = pytest.raises(tfssvae.InputError, match="another process")
     with claimed(tmp_path / "run"), refused, claimed(tmp_path / "run"):

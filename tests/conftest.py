@@ -14,6 +14,7 @@ tf.config.set_logical_device_configuration(
 )
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     """Keep tests that share a trained model in one worker: those of a file and a method."""
     for item in items:

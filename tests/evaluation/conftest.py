@@ -11,6 +11,7 @@ SMALL_OF = {
     "adgm": {**SMALL, "auxiliary_dim": 4},
     "sdgm": {**SMALL, "auxiliary_dim": 4, "batch_norm": True},
     "lvae": {"latent_dims": (4, 3), "hidden": (24, 16)},
+    "cagem": {"latent_dims": (4, 3), "hidden": (24, 16)},
 }
 
 

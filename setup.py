@@ -37,7 +37,7 @@ setup(
     ],
     extras_require={
         "test": [
-            "pytest>=8,<10",
+            "pytest>=8,<9",  # under 9 pytest-xdist 3.8 ignores the groups of tests
             "pytest-xdist>=3.6,<4",
             "ruff>=0.9",
             "mypy>=1.14",

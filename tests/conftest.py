@@ -14,10 +14,8 @@ tf.config.set_logical_device_configuration(
 )
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items):
+def pytest_itemcollected(item):
     """Keep tests that share a trained model in one worker: those of a file and a method."""
-    for item in items:
-        parameters = getattr(item, "callspec", None)
-        method = parameters.params.get("name", "") if parameters else ""
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{method}"))
+    parameters = getattr(item, "callspec", None)
+    method = parameters.params.get("name", "") if parameters else ""
+    item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{method}"))

@@ -26,8 +26,9 @@ def test_features_of_every_method_give_its_logits(any_model, digits):
             evaluation.classifier_features(any_model, x)
         return
     images = scale_images(x)
-    if hasattr(any_model, "posterior_a"):
-        logits = any_model.classify(images, any_model.posterior_a(images).mean())
+    beside = [name for name in ("posterior_a", "posterior_z1") if hasattr(any_model, name)]
+    if beside:
+        logits = any_model.classify(images, getattr(any_model, beside[0])(images).mean())
         network = any_model.classifier.body
     else:
         logits, network = any_model.predict_logits(images), any_model.classifier

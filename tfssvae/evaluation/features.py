@@ -86,8 +86,9 @@ def _has_kernel(operation) -> bool:
 
 def _classifier_inputs(model, x: tf.Tensor):
     """Return what a method gives its classifier for images in [0, 1]."""
-    if hasattr(model, "posterior_a"):
-        return [x, model.posterior_a(x).mean()]
+    for posterior in ("posterior_a", "posterior_z1"):  # of what the classifier sees beside x
+        if hasattr(model, posterior):
+            return [x, getattr(model, posterior)(x).mean()]
     if isinstance(model, Autoencoder):
         return model.posterior_z(x).mean()
     return x

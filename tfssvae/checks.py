@@ -17,6 +17,9 @@ _BLOCK_BYTES = 1 << 26  # 64 MiB: bounds the temporary copies made of large arra
 _SHOWN_NAMES = 20
 
 
+_SUM_TOLERANCE = 1e-2
+
+
 class InputError(ValueError):
     """Bad input from the user; the message says what was expected, what came, what to do."""
 
@@ -101,31 +104,44 @@ def check_labels(
     return array.astype(np.int32)
 
 
-def check_probabilities(rows: ArrayLike, num_classes: int, name: str) -> NDArray[np.float32]:
+def check_probabilities(
+    rows: ArrayLike, name: str = "probs", num_classes: int | None = None
+) -> NDArray[np.float32]:
     """Returns rows of class probabilities as float32 (n, K).
 
     Args:
-        rows: (n, K) numbers in 0..1, each row adding up to 1.
-        num_classes: K.
+        rows: (n, K) numbers of 0 or more, each row adding up to 1 within a hundredth (bfloat16
+            probabilities are each up to 0.4% off).
         name: how messages call the array.
+        num_classes: K, where it is known.
 
     Raises:
-        InputError: for another shape or dtype, an empty array, or a row that is no distribution.
+        InputError: for another shape or dtype, or a row that is no distribution.
     """
-    array = _as_numbers(rows, name, "class probabilities are numbers")
-    if array.ndim != 2 or array.shape[1] != num_classes or array.size == 0:
+    array = np.asarray(rows)
+    classes = "K" if num_classes is None else num_classes
+    fits = (
+        array.ndim == 2
+        and array.shape[1] >= 2
+        and array.shape[1] == (num_classes or array.shape[1])
+    )
+    if not fits or array.dtype.kind not in "fiub":
         raise InputError(
-            f"{name} must have one row of {num_classes} class probabilities per label, got"
-            f" {array.shape}."
+            f"{name} must be class probabilities of shape (n, {classes}), got {array.shape} "
+            f"{array.dtype}."
         )
-    valid = (array >= 0).all(axis=1) & (np.abs(array.sum(axis=1) - 1) < 1e-4)
-    if not valid.all():
-        row = int(np.argmin(valid))
+    values = array.astype(np.float32, copy=False)
+    sums = values.sum(axis=1)
+    # Written so that NaN is refused too.
+    fine = (values >= 0).all(axis=1) & (np.abs(sums - 1) <= _SUM_TOLERANCE)
+    if not fine.all():
+        row = int(np.argmin(fine))
         raise InputError(
-            f"{name} must have rows of probabilities that add up to 1, row {row} does not: divide"
-            " each row by its sum."
+            f"{name} must be rows of probabilities that sum to 1, but row {row} has values from "
+            f"{values[row].min():g} to {values[row].max():g} with sum {sums[row]:g}: divide each "
+            "row by its sum, or apply tf.nn.softmax to logits."
         )
-    return array.astype(np.float32)
+    return values
 
 
 def check_same_length(

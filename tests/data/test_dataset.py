@@ -297,8 +297,8 @@ def test_labels_without_examples_become_class_probabilities():
         ([[0.5, 0.6, 0.0]], "row 0"),
         ([[0.5, 0.5, 0.0], [2.0, -1.0, 0.0]], "row 1"),
         ([[0.5, np.nan, 0.5]], "row 0"),
-        ([[0.5, 0.5]], "3 class probabilities"),
-        ([["a", "b", "c"]], "numbers"),
+        ([[0.5, 0.5]], "shape .n, 3."),
+        ([["a", "b", "c"]], "probabilities"),
     ],
 )
 def test_labels_without_examples_that_are_none_are_refused(labels, message):

@@ -411,7 +411,7 @@ def _unfeatured(labels: ArrayLike | str | None, num_classes: int) -> NDArray[np.
             raise InputError(f'Unknown unfeatured "{labels}": {closest(labels, ["classes"])}.')
         return np.eye(num_classes, dtype=np.float32)
     if np.ndim(labels) == 2 and np.shape(labels)[1] > 1:
-        return check_probabilities(labels, num_classes, "unfeatured")
+        return check_probabilities(labels, "unfeatured", num_classes)
     found = check_labels(labels, num_classes, "unfeatured", allow_unlabelled=False)
     return np.eye(num_classes, dtype=np.float32)[found]
 

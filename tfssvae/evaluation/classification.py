@@ -10,9 +10,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
-from tfssvae.checks import InputError, check_labels, check_same_length
+from tfssvae.checks import InputError, check_labels, check_probabilities, check_same_length
 
-_SUM_TOLERANCE = 1e-2  # bfloat16 probabilities are each up to 0.4% off
 _SMALLEST = float(np.finfo(np.float32).tiny)
 
 
@@ -201,27 +200,3 @@ def _known(probs, labels) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     if not known.any():
         raise InputError("labels are all -1: without a true class nothing can be measured.")
     return probs[known], labels[known]
-
-
-def check_probabilities(probs: NDArray[Any]) -> NDArray[np.float32]:
-    """Return class probabilities as float32 (n, K).
-
-    Raises:
-        InputError: they are not rows of at least two probabilities that sum to 1.
-    """
-    if probs.ndim != 2 or probs.shape[1] < 2 or probs.dtype.kind not in "fiub":
-        raise InputError(
-            f"probs must be class probabilities of shape (n, K), got {probs.shape} {probs.dtype}."
-        )
-    values = probs.astype(np.float32, copy=False)
-    sums = values.sum(axis=1)
-    # Written so that NaN is refused too.
-    fine = (values >= 0).all(axis=1) & (np.abs(sums - 1) <= _SUM_TOLERANCE)
-    if not fine.all():
-        row = int(np.argmin(fine))
-        raise InputError(
-            f"probs must be rows of probabilities that sum to 1, but row {row} has values from "
-            f"{values[row].min():g} to {values[row].max():g} with sum {sums[row]:g}: apply "
-            "tf.nn.softmax to logits."
-        )
-    return values

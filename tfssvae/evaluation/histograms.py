@@ -4,8 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from tfssvae.checks import InputError, check_labels, check_same_length
-from tfssvae.evaluation.classification import check_probabilities
+from tfssvae.checks import InputError, check_labels, check_probabilities, check_same_length
 from tfssvae.evaluation.information import class_entropy
 from tfssvae.evaluation.style import ink
 

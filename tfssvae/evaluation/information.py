@@ -9,9 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from tfssvae import losses
 from tfssvae.batch import make_batch
-from tfssvae.checks import InputError, check_images
+from tfssvae.checks import InputError, check_images, check_probabilities
 from tfssvae.core import FIXED_STEP
-from tfssvae.evaluation.classification import check_probabilities
 from tfssvae.noise import Noise
 
 

@@ -104,7 +104,11 @@ def test_unlabelled_examples_do_not_count():
 @pytest.mark.parametrize(
     ("probs", "labels", "message"),
     [
-        ([[2.0, -1.0]], [0], "row 0 has values from -1 to 2 with sum 1: divide .*apply tf.nn.softmax"),
+        (
+            [[2.0, -1.0]],
+            [0],
+            "row 0 has values from -1 to 2 with sum 1: divide",
+        ),
         ([[0.5, 0.5], [3.0, 1.0]], [0, 1], "row 1 .* sum 4"),
         ([[np.nan, 1.0]], [0], "row 0 has values from nan"),
         ([0.5, 0.5], [0, 1], r"shape \(n, K\), got \(2,\)"),

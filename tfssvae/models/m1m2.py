@@ -1,10 +1,11 @@
 """M1+M2: M2 on the code of M1 (Kingma, Rezende, Mohamed and Welling, 2014, section 3.1).
 
     generative model   p(x, z1, y, z2) = p(x|z1) p(z1|y, z2) p(y) p(z2)
-    inference model    q(z1, y, z2|x) = q(z1|x) q(y|x) q(z2|z1, y),  q(y|x) at the mean of z1
+    inference model    q(z1, y, z2|x) = q(z1|x) q(y|z1) q(z2|z1, y)
 
-M1 is trained first, as a VAE with p(z1) = N(0, I); M2 then takes its code for data. The two are one
-model of the image, whose bound is E log p(x|z1) + H(q(z1|x)) + E U(z1), U being M2's.
+M1 is trained first, as a VAE with p(z1) = N(0, I); M2 then takes its code for data. In training y
+is told from a draw of z1, afterwards from its mean. The two are one model of the image, whose bound
+is E log p(x|z1) + H(q(z1|x)) + E U(z1), U being M2's.
 """
 
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from tfssvae.models.exact import (
 )
 from tfssvae.models.vae import Autoencoder
 from tfssvae.noise import Noise
+from tfssvae.schedules import linear_ramp
 from tfssvae.weights import Weight
 
 
@@ -119,14 +121,15 @@ class M1M2(Autoencoder):
             num_pixels: values of one example.
             steps: optimizer steps of the whole run.
         """
-        switch = [steps // 2]
+        switch = max(1, steps // 2)
         alpha = paper_alpha(num_labelled, num_unlabelled) if num_labelled else 1.0
         phase = keras.optimizers.schedules.PiecewiseConstantDecay
+        # To 0 by and by: after a sudden end Adam's momentum would go on moving M1.
         return {
-            "*labelled_*": phase(switch, [0.0, 1.0]),
-            "m1_reconstruction": phase(switch, [1.0, 0.0]),
-            "m1_kl_z": phase(switch, [min(1.0, num_pixels / 640), 0.0]),
-            "classification": phase(switch, [0.0, alpha]),
+            "*labelled_*": phase([switch], [0.0, 1.0]),
+            "m1_reconstruction": linear_ramp(0.0, switch, 1.0),
+            "m1_kl_z": linear_ramp(0.0, switch, min(1.0, num_pixels / 640)),
+            "classification": phase([switch], [0.0, alpha]),
         }
 
     # The model's densities ---------------------------------------------------------------------
@@ -155,7 +158,8 @@ class M1M2(Autoencoder):
         z1 = tf.stop_gradient(z1)
 
         pairs = layers.Pairs(batch.labels, batch.num_unlabelled, self.num_classes)
-        code = tf.stop_gradient(q_z1.mean())
+        # Labels are few: codes drawn anew in every step are many.
+        code = z1 if training else tf.stop_gradient(q_z1.mean())
         logits = tf.cast(self.classifier(code, training=training), tf.float32)
         q_z2 = self.posterior_z2(z1, pairs.y, pairs.expand, training)
         z2 = layers.reparameterize(q_z2, pairs.expand(batch.normal(self.style_dim)))

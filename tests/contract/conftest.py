@@ -27,6 +27,30 @@ GENTLE = {"exon": {"weights": {"classification": 1.0, "*_consistency": 1.0}}}
 """Arguments without which plain gradient descent would diverge: weights in the thousands."""
 
 
+THOROUGH = {"m2", "lvae", "shot_vae", "untapped"}
+"""Methods that run the long tests on every change: plain, with batch normalisation, with a
+regularizer and one network for both posteriors, with labels that have no image. The other methods
+run them with `-m slow`."""
+
+LONG = {
+    "test_data_that_does_not_fit_is_streamed_with_a_word",
+    "test_a_run_trains_and_traces_once",
+    "test_backup_and_restore_resumes_fit_bit_equal",
+    "test_xla_agrees_with_the_plain_graph_on_equal_noise",
+    "test_standard_callbacks_work_with_both_drivers",
+    "test_unlabelled_images_help_in_every_draw",
+    "test_the_gain_is_more_than_chance",
+}
+
+
+def pytest_itemcollected(item):
+    """Mark the long tests of most methods as slow."""
+    parameters = getattr(item, "callspec", None)
+    name = parameters.params.get("name") if parameters else None
+    if name and name not in THOROUGH and item.originalname in LONG:
+        item.add_marker(pytest.mark.slow)
+
+
 def small(name):
     """Return the constructor arguments that make a method small."""
     return SMALL_OF.get(name, SMALL)

@@ -112,8 +112,8 @@ class M1M2(Autoencoder):
     ) -> dict[str, Weight]:
         """Return weights that train M1 in the first half of the run and M2 in the second.
 
-        On small images KL(q(z1|x) || N(0, I)) weighs pixels / 640, at most 1: with its full weight
-        the few nats that they are worth leave a code of which the classes cannot be read.
+        KL(q(z1|x) || N(0, I)) weighs pixels / 640, at most 0.3: with its full weight the code keeps
+        too little of the image for the classes to be read off it.
 
         Args:
             num_labelled: labelled examples of the data set, possibly none.
@@ -128,7 +128,7 @@ class M1M2(Autoencoder):
         return {
             "*labelled_*": phase([switch], [0.0, 1.0]),
             "m1_reconstruction": linear_ramp(0.0, switch, 1.0),
-            "m1_kl_z": linear_ramp(0.0, switch, min(1.0, num_pixels / 640)),
+            "m1_kl_z": linear_ramp(0.0, switch, min(0.3, num_pixels / 640)),
             "classification": phase([switch], [0.0, alpha]),
         }
 

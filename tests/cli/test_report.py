@@ -271,6 +271,19 @@ def test_a_method_without_a_classifier_has_no_feature_map(tmp_path, capsys):
     assert {"Entropy", "Bound", *IMAGE_PICTURES} <= set(page.headings)
 
 
+def test_a_designed_latent_space_is_shown(tmp_path, capsys):
+    pictures = {"Latent space", "Latent plane", "V-nat"}
+    run = make_run(tmp_path / "exon", DIGITS, "exon", latent_dim=2)
+    page, _ = report(capsys, run)
+    assert pictures <= set(page.headings)
+    assert_alone(page)
+    other = make_run(tmp_path / "m2", DIGITS)
+    page, _ = report(capsys, other, "--compare", run)
+    assert pictures <= set(page.headings)
+    page, _ = report(capsys, other)
+    assert not pictures & set(page.headings)
+
+
 def break_metrics(folder, content):
     path = folder / "metrics.json"
     path.unlink() if content is None else path.write_text(content)

@@ -328,7 +328,11 @@ def _run_driver(model, data: Data, config, folder: Path, state: dict) -> dict[st
     )
     callbacks = [
         keras.callbacks.TensorBoard(folder / "logs", write_graph=False),
-        ProgressLines(config["epochs"], first_epoch=state.get("epoch", 0)),
+        ProgressLines(
+            config["epochs"],
+            first_epoch=state.get("epoch", 0),
+            labelled=config.get("labelled", 0) > 0,
+        ),
         StopWhenDiverged(),  # before the checkpoint, which would keep what is lost
         checkpoint,
     ]

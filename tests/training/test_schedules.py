@@ -68,6 +68,14 @@ def test_progress_in_a_file_is_a_line_now_and_then_and_at_the_end():
     assert lines[-1].startswith("epoch 100/100  loss 1.25  accuracy 0.5000  took ")
 
 
+def test_progress_shows_no_accuracy_where_no_label_is_seen():
+    stream = Stream(terminal=False)
+    progress = ProgressLines(epochs=1, stream=stream, labelled=False)
+    progress.on_train_begin()
+    progress.on_epoch_end(0, {"loss": 1.0, "accuracy": 0.0, "val_accuracy": 0.25})
+    assert stream.text.startswith("epoch 1/1  loss 1.00  val_accuracy 0.2500  took ")
+
+
 def test_progress_on_a_terminal_rewrites_one_line():
     stream = Stream(terminal=True)
     progress = ProgressLines(epochs=3, stream=stream)

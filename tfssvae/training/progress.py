@@ -21,12 +21,14 @@ class ProgressLines(keras.callbacks.Callback):
         epochs: the epoch at which the run ends.
         first_epoch: the epoch at which it begins.
         stream: where to; None is standard output.
+        labelled: whether training sees labels; without any there is no training accuracy.
     """
 
-    def __init__(self, epochs: int, first_epoch: int = 0, stream=None):
+    def __init__(self, epochs: int, first_epoch: int = 0, stream=None, labelled: bool = True):
         super().__init__()
         self.epochs, self.first_epoch = epochs, first_epoch
         self.stream = stream
+        self.labelled = labelled
         self._started = 0.0
 
     def on_train_begin(self, logs=None):
@@ -47,7 +49,7 @@ class ProgressLines(keras.callbacks.Callback):
     def _line(self, done: int, logs: dict) -> str:
         shown = [f"epoch {done}/{self.epochs}"]
         for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
-            if name in logs:
+            if name in logs and (self.labelled or name != "accuracy"):
                 digits = 4 if name.endswith("accuracy") else 2
                 shown.append(f"{name} {float(logs[name]):.{digits}f}")
         elapsed = time.monotonic() - self._started

@@ -1,22 +1,22 @@
 """Optimal interpolation, the regularizer of SHOT-VAE (Feng et al., 2021, eqs. 12 to 16)."""
 
+from typing import ClassVar
+
 import keras
 import tensorflow as tf
 
 from tfssvae import losses
 from tfssvae.checks import InputError, closest
-from tfssvae.regularizers.base import Regularizer
 from tfssvae.regularizers.codes import code_of_unlabelled
 from tfssvae.regularizers.mixing import mix_rows, mixing_weights, neighbours
 from tfssvae.regularizers.replicas import of_all_replicas, of_this_replica
-from tfssvae.schedules import exponential_ramp
+from tfssvae.regularizers.warm_up import WarmUpRegularizer
 
-TERM = "interpolation"
 MATCHES = ("optimal", "random")
 
 
 @keras.saving.register_keras_serializable("tfssvae")
-class OptimalInterpolation(Regularizer):
+class OptimalInterpolation(WarmUpRegularizer):
     """One term from the unlabelled images of any method that has a Gaussian code z, eq. 15.
 
     Each image is mixed with its optimal match, the image of the batch with the most similar
@@ -43,6 +43,8 @@ class OptimalInterpolation(Regularizer):
         approximations", AAAI 2021, eqs. 12 to 16 and algorithm 1.
     """
 
+    TERM: ClassVar[str] = "interpolation"
+
     def __init__(
         self,
         maximum: float = 1.0,
@@ -53,28 +55,19 @@ class OptimalInterpolation(Regularizer):
         match: str = "optimal",
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(maximum, steps, gamma, **kwargs)
         if match not in MATCHES:
             raise InputError(f"unknown match {match!r}: {closest(str(match), MATCHES)}")
         if not concentration > 0:
             raise InputError(f"concentration must be positive, got {concentration}")
-        self.maximum, self.steps, self.gamma = float(maximum), steps, float(gamma)
         self.concentration, self.per_example = float(concentration), bool(per_example)
         self.match = match
-
-    def default_weights(self):
-        """Return w_t, eq. 16."""
-        return self.recommended_weights(self.steps) if self.steps else {TERM: self.maximum}
-
-    def recommended_weights(self, steps):
-        """Return w_t, eq. 16, for a run of so many steps."""
-        return {TERM: exponential_ramp(self.maximum, self.steps or steps, self.gamma)}
 
     def terms(self, model, batch, terms, training):
         """Return the divergence of each unlabelled image, eq. 15, in nats."""
         x_0 = batch.images[batch.num_labelled :]
         if x_0.shape[0] == 0:
-            return {TERM: tf.zeros((0,))}
+            return {self.TERM: tf.zeros((0,))}
         lam = mixing_weights(
             batch.noise, batch.num_unlabelled, self.concentration, self.per_example
         )
@@ -87,8 +80,8 @@ class OptimalInterpolation(Regularizer):
         else:
             x_1, probs_1 = (of_this_replica(neighbours(rows)) for rows in (all_x, all_probs))
         logits = model.predict_logits(mix_rows(x_0, x_1, lam), training)
-        return {TERM: losses.optimal_interpolation(logits, probs_0, probs_1, lam)}
+        return {self.TERM: losses.optimal_interpolation(logits, probs_0, probs_1, lam)}
 
     def get_config(self):
-        names = ("maximum", "steps", "gamma", "concentration", "per_example", "match")
+        names = ("concentration", "per_example", "match")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -3,19 +3,18 @@
 SHOT-VAE's table 5 combines it with SHOT-VAE.
 """
 
+from typing import ClassVar
+
 import keras
 import tensorflow as tf
 
 from tfssvae.checks import InputError
 from tfssvae.layers import Augmentation
-from tfssvae.regularizers.base import Regularizer
-from tfssvae.schedules import exponential_ramp
-
-TERM = "mean_teacher"
+from tfssvae.regularizers.warm_up import WarmUpRegularizer
 
 
 @keras.saving.register_keras_serializable("tfssvae")
-class MeanTeacher(Regularizer):
+class MeanTeacher(WarmUpRegularizer):
     """One term from the unlabelled images of any method: distance to the teacher's prediction.
 
     `teacher` is a copy of the model whose weights, batch-norm statistics included, are exponential
@@ -40,6 +39,8 @@ class MeanTeacher(Regularizer):
         Tarvainen and Valpola, "Mean teachers are better role models", NeurIPS 2017.
     """
 
+    TERM: ClassVar[str] = "mean_teacher"
+
     def __init__(
         self,
         decay: float = 0.999,
@@ -49,19 +50,10 @@ class MeanTeacher(Regularizer):
         augment: Augmentation | None = None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(maximum, steps, gamma, **kwargs)
         if not 0.0 <= decay < 1.0:
             raise InputError(f"decay must be in [0, 1), got {decay}")
-        self.decay, self.maximum, self.gamma = float(decay), float(maximum), float(gamma)
-        self.steps, self.augment = steps, augment
-
-    def default_weights(self):
-        """Return the warm-up of the weight."""
-        return self.recommended_weights(self.steps) if self.steps else {TERM: self.maximum}
-
-    def recommended_weights(self, steps):
-        """Return the warm-up of the weight for a run of so many steps."""
-        return {TERM: exponential_ramp(self.maximum, self.steps or steps, self.gamma)}
+        self.decay, self.augment = float(decay), augment
 
     def _copy(self, model) -> None:  # not `build`, whose arguments Keras would keep
         config = {**model.get_config(), "regularizers": [], "augment": None, "weights": {}}
@@ -94,14 +86,14 @@ class MeanTeacher(Regularizer):
             self._average(model)
         x = batch.images[batch.num_labelled :]
         if x.shape[0] == 0:  # Keras's convolutions take no empty batch
-            return {TERM: tf.zeros((0,))}
+            return {self.TERM: tf.zeros((0,))}
         target = tf.nn.softmax(self.teacher.predict_logits(x))
         if training and self.augment is not None:
             logits = model.predict_logits(self.augment(x, noise=batch.noise), training)
         else:
             logits = terms.logits[batch.num_labelled :]
         gap = tf.math.squared_difference(tf.nn.softmax(logits), tf.stop_gradient(target))
-        return {TERM: tf.reduce_sum(gap, axis=-1)}
+        return {self.TERM: tf.reduce_sum(gap, axis=-1)}
 
     def _average(self, model) -> None:
         step = tf.cast(model.steps_done, tf.float32)
@@ -125,8 +117,8 @@ class MeanTeacher(Regularizer):
         replica.merge_call(update, args=(averages, values, kept))
 
     def get_config(self):
-        config = {name: getattr(self, name) for name in ("decay", "maximum", "steps", "gamma")}
-        config["augment"] = keras.saving.serialize_keras_object(self.augment)
+        augment = keras.saving.serialize_keras_object(self.augment)
+        config = {"decay": self.decay, "augment": augment}
         return {**super().get_config(), **config}
 
     @classmethod

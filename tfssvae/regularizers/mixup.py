@@ -1,18 +1,17 @@
 """Mixup, the plain baseline of interpolation (Zhang et al., 2018)."""
 
+from typing import ClassVar
+
 import keras
 import tensorflow as tf
 
 from tfssvae.checks import InputError
-from tfssvae.regularizers.base import Regularizer
 from tfssvae.regularizers.mixing import mix_rows, mixing_weights, neighbours
-from tfssvae.schedules import exponential_ramp
-
-TERM = "mixup"
+from tfssvae.regularizers.warm_up import WarmUpRegularizer
 
 
 @keras.saving.register_keras_serializable("tfssvae")
-class Mixup(Regularizer):
+class Mixup(WarmUpRegularizer):
     """One term from the unlabelled images of any method: predictions change linearly.
 
     `mixup` = sum_k (q(k|x~) - (1 - lam) q(k|x_0) - lam q(k|x_1))^2, x~ = (1 - lam) x_0 + lam x_1,
@@ -30,6 +29,8 @@ class Mixup(Regularizer):
         Zhang et al., "mixup: beyond empirical risk minimization", ICLR 2018.
     """
 
+    TERM: ClassVar[str] = "mixup"
+
     def __init__(
         self,
         maximum: float = 1.0,
@@ -38,33 +39,22 @@ class Mixup(Regularizer):
         concentration: float = 1.0,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(maximum, steps, gamma, **kwargs)
         if not concentration > 0:
             raise InputError(f"concentration must be positive, got {concentration}")
-        self.maximum, self.steps, self.gamma = float(maximum), steps, float(gamma)
         self.concentration = float(concentration)
-
-    def default_weights(self):
-        """Return the warm-up of the weight."""
-        return self.recommended_weights(self.steps) if self.steps else {TERM: self.maximum}
-
-    def recommended_weights(self, steps):
-        """Return the warm-up of the weight for a run of so many steps."""
-        return {TERM: exponential_ramp(self.maximum, self.steps or steps, self.gamma)}
 
     def terms(self, model, batch, terms, training):
         """Return the squared distance from the mixed prediction of each unlabelled image."""
         x = batch.images[batch.num_labelled :]
         if x.shape[0] == 0:  # batch normalisation has no statistics of no rows
-            return {TERM: tf.zeros((0,))}
+            return {self.TERM: tf.zeros((0,))}
         probs = tf.stop_gradient(tf.nn.softmax(terms.logits[batch.num_labelled :]))
         lam = mixing_weights(batch.noise, batch.num_unlabelled, self.concentration, True)
         logits = model.predict_logits(mix_rows(x, neighbours(x), lam), training)
         target = mix_rows(probs, neighbours(probs), lam)
-        return {
-            TERM: tf.reduce_sum(tf.math.squared_difference(tf.nn.softmax(logits), target), axis=-1)
-        }
+        gap = tf.math.squared_difference(tf.nn.softmax(logits), target)
+        return {self.TERM: tf.reduce_sum(gap, axis=-1)}
 
     def get_config(self):
-        names = ("maximum", "steps", "gamma", "concentration")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        return {**super().get_config(), "concentration": self.concentration}

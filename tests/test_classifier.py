@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import joblib
-import keras
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -17,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_classifiers_classes, parametrize_with_checks
 
-from tfssvae import InputError, SSVAEClassifier, classifier, networks
+from tfssvae import InputError, SSVAEClassifier, networks
 from tfssvae.layers import GaussianLikelihood
 
 EXPECTED_FAILURES = {
@@ -364,19 +363,6 @@ def test_names_of_columns_are_kept_and_checked(wine):
     assert list(estimator.feature_names_in_) == list(frame.columns)
     with pytest.raises(ValueError, match="feature names"):
         estimator.predict(frame[frame.columns[::-1]])
-
-
-@pytest.mark.parametrize(("epochs", "compiled"), [(1999, False), (2000, "auto")])
-def test_xla_is_used_where_the_run_is_long_enough_to_pay(wine, monkeypatch, epochs, compiled):
-    seen = {}
-
-    def record(model, data, **arguments):
-        seen.update(arguments)
-        return keras.callbacks.History()
-
-    monkeypatch.setattr(classifier, "train", record)
-    quick(epochs=epochs, unlabelled_batch=len(wine[0])).fit(wine[0], wine[2])
-    assert seen["jit_compile"] == compiled
 
 
 @pytest.mark.parametrize(

@@ -43,8 +43,6 @@ _OWN_ARGUMENTS = {
     "latent_dim": _SET_BY_USER,
     "hidden": _SET_BY_USER,
 }
-# On a CPU, XLA takes 3 to 5 s to compile M2 and then saves 0.4 ms (64 units) to 7 ms (600) a step.
-_XLA_PAYS_FROM_STEPS = 2000
 
 
 class SSVAEClassifier(
@@ -423,14 +421,12 @@ def _train(
             verbose=verbose,
         )
         return history.history
-    long = epochs * order.steps_per_epoch >= _XLA_PAYS_FROM_STEPS
     history = train(
         model,
         data,
         epochs=epochs,
         labelled=order.labelled_batch,
         unlabelled=order.unlabelled_batch,
-        jit_compile="auto" if long else False,
         verbose=verbose,
     )
     return history.history

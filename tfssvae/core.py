@@ -352,22 +352,22 @@ class SemiSupervisedVAE(keras.Model):
             bounds.append(total.numpy() - np.float32(np.log(num_samples)))
         return np.concatenate(bounds)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def encode_batch(self, x):
         """Return `encode` of one batch of images, as a tensor; part of an exported model."""
         return self.posterior_mean(scale_images(x))
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def reconstruct_batch(self, x):
         """Return `reconstruct` of one batch of images, as a tensor; part of an exported model."""
         return self.expected_image(scale_images(x))
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def generate_batch(self, labels, seed):
         """Return `generate` of labels (n,) and a scalar seed, as a tensor; exported too."""
         return self.sample_images(labels, Noise(seed, 0))
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def _log_sum_weights(self, x, block: int, wanted, seed, step):
         """Return log sum of the first `wanted` of `block` importance weights: (batch,)."""
         log_weights = self.log_weights(scale_images(x), block, Noise(seed, step))
@@ -384,11 +384,25 @@ class SemiSupervisedVAE(keras.Model):
                 "and `regularizers` of the model to change it"
             )
         super().compile(optimizer=optimizer, loss=None, **kwargs)
+        self._prepared = False
 
     def compile_from_config(self, config):
         """Compile a revived model; Keras asks for this where `compile` is overridden."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
+
+    def prepare(self) -> None:
+        """Create the variables of the optimizer and of the compiled metrics, if they do not exist.
+
+        Keras creates them in the first step, which TensorFlow then has to trace twice.
+        """
+        if self._prepared:
+            return
+        self.optimizer.build(self.trainable_variables)
+        row = tf.fill([1, self.num_classes], 1.0 / self.num_classes)
+        self.compute_metrics(None, tf.zeros([1], tf.int32), row, tf.ones([1]))
+        self.reset_metrics()
+        self._prepared = True
 
     def fit(self, x=None, y=None, *args, **kwargs):
         """Train; as in Keras. Batches of `data.train()` follow the model's own count of steps."""
@@ -404,7 +418,10 @@ class SemiSupervisedVAE(keras.Model):
                 callbacks.append(follow)
             else:
                 kwargs["callbacks"] = [follow, *tf.nest.flatten(callbacks)]
-        return super().fit(*self._checked_arrays(x, y), *args, **kwargs)
+        x, y = self._checked_arrays(x, y)
+        if self.compiled and self.distribute_strategy.num_replicas_in_sync == 1:
+            self.prepare()
+        return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Evaluate the objective and the compiled metrics; as in Keras."""

@@ -111,7 +111,7 @@ def test_labels_without_images_reach_a_run_and_its_continuation(tmp_path, capsys
     assert main([*command[:-4], "--unfeatured", "-1"]) == 2
 
 
-@pytest.mark.parametrize("driver", ["loop", "fit"])
+@pytest.mark.parametrize("driver", ["loop", pytest.param("fit", marks=pytest.mark.slow)])
 def test_a_killed_run_resumes_bit_equal(driver, tmp_path):
     def command(folder, epochs="30"):
         return [
@@ -304,7 +304,7 @@ def test_a_run_without_labelled_rows_in_its_batches_ends_well(tmp_path, capsys):
     assert "labels_alone" not in json.loads((folder / "metrics.json").read_text())
 
 
-@pytest.mark.parametrize("driver", ["loop", "fit"])
+@pytest.mark.parametrize("driver", ["loop", pytest.param("fit", marks=pytest.mark.slow)])
 def test_a_run_that_diverges_stops_and_says_so(driver, tmp_path, capsys):
     folder = tmp_path / "run"
     rate = ["--learning-rate", "1e20", "--epochs", "50", "--driver", driver]

@@ -47,7 +47,7 @@ def test_every_regularizer_adds_its_terms_to_any_method(name, regularizer, data,
         assert np.isfinite(as_floats(model.train_on_batch(*part, return_dict=True))["loss"])
 
 
-@pytest.mark.parametrize("method", ["m2", "shot_vae"])
+@pytest.mark.parametrize("method", ["m2", pytest.param("shot_vae", marks=pytest.mark.slow)])
 def test_a_model_with_a_regularizer_is_saved_and_resumes(method, regularizer, data, tmp_path):
     model = make_model(method, data, regularizers=[REGULARIZERS[regularizer]()])
     model.fit(data.train(**BATCH), epochs=1, verbose=0)

@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from tfssvae.checks import InputError
 
@@ -122,24 +121,16 @@ def restore_latest(model: keras.Model, folder) -> dict | None:
     for path in reversed(_checkpoints(Path(folder))):
         try:
             state = json.loads((path / _STATE).read_text())
-            model.optimizer.build(model.trainable_variables)
+            model.prepare()
             model.load_weights(path / _WEIGHTS)
         except (OSError, json.JSONDecodeError):
             continue  # damaged after it was written: the one before it is as good a start
         except ValueError as error:
             raise InputError(f"checkpoint {path} does not fit this model: {error}") from error
-        _restore_metrics(model, state.pop("metrics"))
+        for variable, value in zip(model.metrics_variables, state.pop("metrics"), strict=True):
+            variable.assign(value)
         return state
     return None
-
-
-def _restore_metrics(model, values: list) -> None:
-    # Keras creates the variables of compiled metrics when they are first updated.
-    rows = np.zeros(1, "int32"), np.zeros((1, model.num_classes), "float32")
-    model.compute_metrics(None, *rows, np.ones(1, "float32"))
-    model.reset_metrics()
-    for variable, value in zip(model.metrics_variables, values, strict=True):
-        variable.assign(value)
 
 
 def _checkpoints(folder: Path) -> list[Path]:

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import check_classifiers_classes, parametrize_with_checks
+from sklearn.utils.estimator_checks import check_classifiers_classes, estimator_checks_generator
 
 from tfssvae import InputError, SSVAEClassifier, networks
 from tfssvae.layers import GaussianLikelihood
@@ -25,6 +25,19 @@ EXPECTED_FAILURES = {
     "check_sample_weight_equivalence_on_dense_data": "training draws minibatches: repeating a row "
     "changes which rows meet in a batch",
 }
+
+
+MANY_FITS = {
+    "check_transformer_data_not_an_array",
+    "check_estimators_dtypes",
+    "check_pipeline_consistency",
+    "check_estimators_overwrite_params",
+    "check_classifiers_classes",
+    "check_classifiers_train",
+    "check_supervised_y_2d",
+    "check_sample_weight_equivalence_on_dense_data",
+}
+"""scikit-learn's checks that fit ten models or more; others ask most of what they ask."""
 
 
 def quick(**arguments):
@@ -41,7 +54,18 @@ def quick(**arguments):
     )
 
 
-@parametrize_with_checks([quick()], expected_failed_checks=lambda estimator: EXPECTED_FAILURES)
+def checks():
+    """Yield scikit-learn's checks of estimators; those in `MANY_FITS` are slow tests."""
+    for estimator, check in estimator_checks_generator(quick()):
+        name = check.func.__name__
+        marks = [pytest.mark.slow] if name in MANY_FITS else []
+        if name in EXPECTED_FAILURES:
+            marks.append(pytest.mark.xfail(reason=EXPECTED_FAILURES[name], strict=True))
+        arguments = "".join(f"-{key}={value}" for key, value in check.keywords.items())
+        yield pytest.param(estimator, check, id=f"{name}{arguments}", marks=marks)
+
+
+@pytest.mark.parametrize(("estimator", "check"), checks())
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 

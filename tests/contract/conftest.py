@@ -31,7 +31,11 @@ THOROUGH = {"m2", "lvae", "untapped"}
 """Methods that run the long tests on every change: plain, with batch normalisation, with labels
 that have no image. The other methods run them with `-m slow`."""
 
-LEARNING = {"test_unlabelled_images_help_in_every_draw", "test_the_gain_is_more_than_chance"}
+LEARNING = {
+    "test_unlabelled_images_help_in_every_draw",
+    "test_the_gain_is_more_than_chance",
+    "test_an_unaided_method_models_the_images",
+}
 """The longest tests, which only M2 runs on every change."""
 
 LONG = {

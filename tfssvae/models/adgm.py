@@ -20,12 +20,12 @@ from tfssvae.core import FIXED_STEP, SemiSupervisedVAE, Terms
 from tfssvae.models.exact import (
     class_monitors,
     code_of_images,
+    draw_classes,
     every_class,
     exact_terms,
     paper_alpha,
     part_names,
     recommended_weights,
-    sample_classes,
 )
 from tfssvae.noise import Noise
 from tfssvae.weights import Weight
@@ -236,9 +236,13 @@ class ADGM(SemiSupervisedVAE):
 
     def sample_images(self, labels, noise: Noise):
         """Return E[x|a, y, z] with z, and a where x depends on it, drawn from the model."""
-        rows = tf.shape(labels)[0]
+        draws = noise.normal((tf.shape(labels)[0], self.latent_dim))
+        z = layers.reparameterize(self.prior.distribution(), draws)
+        return self.images_of_codes(z, labels, noise)
+
+    def images_of_codes(self, z, labels, noise: Noise):
+        """Return E[x|a, y, z] of codes (rows, d) and labels (rows,), a drawn where x needs it."""
         y = tf.one_hot(labels, self.num_classes)
-        z = layers.reparameterize(self.prior.distribution(), noise.normal((rows, self.latent_dim)))
         a = self._sample_a(y, z, noise)
         return self.likelihood.mean(self.decode(a, y, z))
 
@@ -254,9 +258,7 @@ class ADGM(SemiSupervisedVAE):
 
         q_a = self.posterior_a(x, expand)
         a = layers.reparameterize(q_a, noise.normal((rows * num_samples, self.auxiliary_dim)))
-        logits = self.classify(x, a, expand)
-        labels = sample_classes(logits, 1, noise)
-        y = tf.one_hot(labels, self.num_classes)
+        labels, y, log_q_y = draw_classes(self.classify(x, a, expand), 1, noise)
         q_z = self.posterior_z(x, a, y, expand)
         z = layers.reparameterize(q_z, noise.normal((rows * num_samples, self.latent_dim)))
         log_joint = (
@@ -265,9 +267,7 @@ class ADGM(SemiSupervisedVAE):
             + tf.gather(self.log_class_prior(), labels)
             + self.prior.distribution().log_prob(z)
         )
-        log_posterior = (
-            q_a.log_prob(a) + losses.categorical_log_prob(labels, logits) + q_z.log_prob(z)
-        )
+        log_posterior = q_a.log_prob(a) + log_q_y + q_z.log_prob(z)
         return tf.reshape(log_joint - log_posterior, [rows, num_samples])
 
 

@@ -25,6 +25,7 @@ from tfssvae.core import FIXED_STEP, SemiSupervisedVAE, Terms
 from tfssvae.models.exact import (
     class_monitors,
     code_of_images,
+    draw_classes,
     every_class,
     paper_alpha,
     sample_classes,
@@ -383,9 +384,7 @@ class CaGeM(SemiSupervisedVAE):
 
         q_z1 = self.posterior_z1(x, expand)
         z1 = layers.reparameterize(q_z1, draws[0])
-        logits = self.classify(x, z1, expand)
-        labels = sample_classes(logits, 1, noise)
-        y = tf.one_hot(labels, self.num_classes)
+        labels, y, log_q_y = draw_classes(self.classify(x, z1, expand), 1, noise)
         q_z2 = self.posterior_z2(x, y, z1, expand)
         z2 = layers.reparameterize(q_z2, draws[1])
         log_joint = (
@@ -394,9 +393,7 @@ class CaGeM(SemiSupervisedVAE):
             + losses.categorical_log_prob(labels, self.class_logits(z2))
             + self.prior.distribution().log_prob(z2)
         )
-        log_posterior = (
-            q_z1.log_prob(z1) + losses.categorical_log_prob(labels, logits) + q_z2.log_prob(z2)
-        )
+        log_posterior = q_z1.log_prob(z1) + log_q_y + q_z2.log_prob(z2)
         return tf.reshape(log_joint - log_posterior, [rows, num_samples])
 
 

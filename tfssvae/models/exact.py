@@ -1,5 +1,7 @@
 """What the methods that sum over every class share: the terms that y adds to a bound."""
 
+from typing import NamedTuple
+
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
@@ -130,6 +132,27 @@ def sample_classes(logits: tf.Tensor, num_samples: int, noise: Noise) -> tf.Tens
     rows, classes = tf.shape(logits)[0], logits.shape[1]
     scores = logits[:, None] + noise.gumbel((rows, num_samples, classes))
     return tf.reshape(tf.argmax(scores, axis=-1, output_type=tf.int32), [-1])
+
+
+class Drawn(NamedTuple):
+    """Classes drawn from q(y|x), several for each image, image by image.
+
+    Attributes:
+        labels: (rows,) int32.
+        y: (rows, K), the same one-hot.
+        log_q: (rows,) log q(y|x) of each.
+    """
+
+    labels: tf.Tensor
+    y: tf.Tensor
+    log_q: tf.Tensor
+
+
+def draw_classes(logits: tf.Tensor, num_samples: int, noise: Noise) -> Drawn:
+    """Return `num_samples` classes for each of (batch, K) logits of q(y|x)."""
+    labels = sample_classes(logits, num_samples, noise)
+    log_q = losses.categorical_log_prob(labels, layers.repeat_rows(logits, num_samples))
+    return Drawn(labels, tf.one_hot(labels, logits.shape[1]), log_q)
 
 
 def every_class(x: tf.Tensor, num_classes: int) -> Pairs:

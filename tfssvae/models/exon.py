@@ -21,7 +21,7 @@ from tfssvae import layers, losses, networks
 from tfssvae.batch import Batch
 from tfssvae.checks import InputError, closest
 from tfssvae.core import SemiSupervisedVAE, Terms
-from tfssvae.models.exact import class_monitors, sample_classes
+from tfssvae.models.exact import class_monitors, draw_classes
 from tfssvae.noise import Noise
 from tfssvae.weights import Weight
 
@@ -284,8 +284,8 @@ class EXoN(SemiSupervisedVAE):
             parts = tf.gather(values, of_rows, batch_dims=1)
             return tf.reshape(parts, [-1, self.latent_dim])
 
-        logits, components = self.predict_logits(x), self.components(x)
-        labels = sample_classes(logits, num_samples, noise)
+        labels, _, log_q_y = draw_classes(self.predict_logits(x), num_samples, noise)
+        components = self.components(x)
         q_z = layers.gaussian(*(chosen(values, labels) for values in components))
         p_z = layers.gaussian(
             *(tf.gather(v, labels) for v in (self.prior.mean, self.prior.log_var))
@@ -296,7 +296,6 @@ class EXoN(SemiSupervisedVAE):
             + tf.gather(self.log_class_prior(), labels)
             + p_z.log_prob(z)
         )
-        log_q_y = losses.categorical_log_prob(labels, layers.repeat_rows(logits, num_samples))
         return tf.reshape(log_joint - log_q_y - q_z.log_prob(z), [rows, num_samples])
 
 

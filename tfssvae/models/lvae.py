@@ -23,12 +23,12 @@ from tfssvae.core import SemiSupervisedVAE, Terms
 from tfssvae.models.exact import (
     class_monitors,
     code_of_images,
+    draw_classes,
     every_class,
     exact_terms,
     paper_alpha,
     part_names,
     recommended_weights,
-    sample_classes,
 )
 from tfssvae.noise import Noise
 from tfssvae.weights import Weight
@@ -250,8 +250,12 @@ class LVAE(SemiSupervisedVAE):
 
     def sample_images(self, labels, noise: Noise):
         """Return E[x|z_1] with the latent vectors drawn from the top downwards."""
+        top = noise.normal((tf.shape(labels)[0], self.latent_dims[-1]))
+        return self.images_of_codes(top, labels, noise)
+
+    def images_of_codes(self, z, labels, noise: Noise):
+        """Return E[x|z_1] of top codes (rows, d_L) and labels (rows,), z_1 to z_{L-1} drawn."""
         rows, y = tf.shape(labels)[0], tf.one_hot(labels, self.num_classes)
-        z = noise.normal((rows, self.latent_dims[-1]))
         for level in reversed(range(len(self.latent_dims) - 1)):
             prior = layers.gaussian(*self._prior_parameters(level, z, y))
             z = layers.reparameterize(prior, noise.normal((rows, self.latent_dims[level])))
@@ -260,9 +264,7 @@ class LVAE(SemiSupervisedVAE):
     def log_weights(self, x, num_samples: int, noise: Noise):
         """Return log p(x, y, z) - log q(y, z|x) of samples: (batch, num_samples)."""
         rows = tf.shape(x)[0]
-        logits = self.predict_logits(x)
-        labels = sample_classes(logits, num_samples, noise)
-        y = tf.one_hot(labels, self.num_classes)
+        labels, y, log_q_y = draw_classes(self.predict_logits(x), num_samples, noise)
 
         def expand(values):
             return layers.repeat_rows(values, num_samples)
@@ -272,7 +274,7 @@ class LVAE(SemiSupervisedVAE):
         log_ratio = (
             self.likelihood.log_prob(expand(x), self.decode(levels[0].z, y))
             + tf.gather(self.log_class_prior(), labels)
-            - losses.categorical_log_prob(labels, expand(logits))
+            - log_q_y
         )
         for level in levels:
             log_ratio += level.prior.log_prob(level.z) - level.posterior.log_prob(level.z)

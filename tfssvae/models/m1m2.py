@@ -15,16 +15,16 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tfssvae import layers, losses, networks
+from tfssvae import layers, networks
 from tfssvae.batch import Batch
 from tfssvae.core import Terms
 from tfssvae.models.exact import (
     class_monitors,
     code_of_images,
+    draw_classes,
     exact_terms,
     paper_alpha,
     part_names,
-    sample_classes,
 )
 from tfssvae.models.vae import Autoencoder
 from tfssvae.noise import Noise
@@ -202,16 +202,14 @@ class M1M2(Autoencoder):
         rows = tf.shape(x)[0]
         draws = noise.normal((rows, num_samples, self.latent_dim))
         z1, log_p_x, log_ratio = self.draw(x, self.posterior_z(x), draws)
-        logits = self.predict_logits(x)
-        labels = sample_classes(logits, num_samples, noise)
-        y = tf.one_hot(labels, self.num_classes)
+        labels, y, log_q_y = draw_classes(self.predict_logits(x), num_samples, noise)
         q_z2 = self.posterior_z2(z1, y)
         z2 = layers.reparameterize(q_z2, noise.normal((rows * num_samples, self.style_dim)))
         log_p_z1 = (
             self.code(y, z2).log_prob(z1)
             + tf.gather(self.log_class_prior(), labels)
             + self.style_prior.distribution().log_prob(z2)
-            - losses.categorical_log_prob(labels, layers.repeat_rows(logits, num_samples))
+            - log_q_y
             - q_z2.log_prob(z2)
         )
         # M1's ratio holds its own prior of z1, which M2's joint replaces.

@@ -19,12 +19,12 @@ from tfssvae.core import SemiSupervisedVAE, Terms
 from tfssvae.models.exact import (
     class_monitors,
     code_of_images,
+    draw_classes,
     every_class,
     exact_terms,
     paper_alpha,
     part_names,
     recommended_weights,
-    sample_classes,
 )
 from tfssvae.noise import Noise
 from tfssvae.weights import Weight
@@ -154,36 +154,35 @@ class M2(SemiSupervisedVAE):
 
     def posterior_mean(self, x):
         """Return E[z] under q(y, z|x), exact over y: (batch, d)."""
-        mean, logits = self._means_per_class(x)[:2]
-        return losses.marginalize(mean, logits)
+        pairs, mean = self._codes(x)
+        return losses.marginalize(pairs.split(mean)[1], self.predict_logits(x))
 
     def expected_image(self, x):
         """Return the reconstruction: exact over y, z at its mean given y."""
-        mean, logits, y = self._means_per_class(x)
-        images = self.likelihood.mean(self.decode(tf.reshape(mean, [-1, self.latent_dim]), y))
-        per_class = tf.reshape(images, [-1, self.num_classes, *self.example_shape])
-        return losses.marginalize(per_class, logits)
+        pairs, mean = self._codes(x)
+        images = self.likelihood.mean(self.decode(mean, pairs.y))
+        return losses.marginalize(pairs.split(images)[1], self.predict_logits(x))
 
-    def _means_per_class(self, x):
-        """Return the means of q(z|x, y) (batch, K, d), the logits of q(y|x) and every pair's y."""
+    def _codes(self, x):
+        """Return every pair and the mean of its q(z|x, y), (batch K, d)."""
         pairs = every_class(x, self.num_classes)
-        mean = self.posterior_z(x, pairs.y, pairs.expand).mean()
-        return pairs.split(mean)[1], self.predict_logits(x), pairs.y
+        return pairs, self.posterior_z(x, pairs.y, pairs.expand).mean()
 
     def sample_images(self, labels, noise: Noise):
         """Return E[x|y, z] with z drawn from the prior."""
         # The quantile of a standard normal prior is the noise itself; other priors sample alike.
         prior = self.prior.distribution()
         z = layers.reparameterize(prior, noise.normal((tf.shape(labels)[0], self.latent_dim)))
-        y = tf.one_hot(labels, self.num_classes)
-        return self.likelihood.mean(self.decode(z, y))
+        return self.images_of_codes(z, labels)
+
+    def images_of_codes(self, z, labels, noise: Noise | None = None):
+        """Return E[x|y, z] of codes (rows, d) and labels (rows,); nothing is left to `noise`."""
+        return self.likelihood.mean(self.decode(z, tf.one_hot(labels, self.num_classes)))
 
     def log_weights(self, x, num_samples: int, noise: Noise):
         """Return log p(x, y, z) - log q(y, z|x) of samples of (y, z): (batch, num_samples)."""
         rows = tf.shape(x)[0]
-        logits = self.predict_logits(x)
-        labels = sample_classes(logits, num_samples, noise)
-        y = tf.one_hot(labels, self.num_classes)
+        labels, y, log_q_y = draw_classes(self.predict_logits(x), num_samples, noise)
 
         def expand(values):
             return layers.repeat_rows(values, num_samples)
@@ -195,5 +194,4 @@ class M2(SemiSupervisedVAE):
             + tf.gather(self.log_class_prior(), labels)
             + self.prior.distribution().log_prob(z)
         )
-        log_posterior = losses.categorical_log_prob(labels, expand(logits)) + q_z.log_prob(z)
-        return tf.reshape(log_joint - log_posterior, [rows, num_samples])
+        return tf.reshape(log_joint - (log_q_y + q_z.log_prob(z)), [rows, num_samples])

@@ -24,10 +24,10 @@ from tfssvae.checks import InputError, closest
 from tfssvae.core import SemiSupervisedVAE, Terms
 from tfssvae.models.exact import (
     class_monitors,
+    draw_classes,
     every_class,
     part_names,
     recommended_weights,
-    sample_classes,
 )
 from tfssvae.noise import Noise
 from tfssvae.schedules import linear_ramp
@@ -308,6 +308,10 @@ class ShotVAE(SemiSupervisedVAE):
         """Return E[x|y, z] with z drawn from the prior."""
         prior = self.prior.distribution()
         z = layers.reparameterize(prior, noise.normal((tf.shape(labels)[0], self.latent_dim)))
+        return self.images_of_codes(z, labels)
+
+    def images_of_codes(self, z, labels, noise: Noise | None = None):
+        """Return E[x|y, z] of codes (rows, d) and labels (rows,); nothing is left to `noise`."""
         return self.likelihood.mean(self.decode(z, tf.one_hot(labels, self.num_classes)))
 
     def log_weights(self, x, num_samples: int, noise: Noise):
@@ -318,8 +322,7 @@ class ShotVAE(SemiSupervisedVAE):
             return layers.repeat_rows(values, num_samples)
 
         q_z, logits = self.infer(x)
-        labels = sample_classes(logits, num_samples, noise)
-        y = tf.one_hot(labels, self.num_classes)
+        labels, y, log_q_y = draw_classes(logits, num_samples, noise)
         q_z = tfd.Independent(tfd.Normal(expand(q_z.mean()), expand(q_z.stddev())), 1)
         z = layers.reparameterize(q_z, noise.normal((rows * num_samples, self.latent_dim)))
         log_joint = (
@@ -327,8 +330,7 @@ class ShotVAE(SemiSupervisedVAE):
             + tf.gather(self.log_class_prior(), labels)
             + self.prior.distribution().log_prob(z)
         )
-        log_posterior = losses.categorical_log_prob(labels, expand(logits)) + q_z.log_prob(z)
-        return tf.reshape(log_joint - log_posterior, [rows, num_samples])
+        return tf.reshape(log_joint - (log_q_y + q_z.log_prob(z)), [rows, num_samples])
 
 
 def _checked(epsilon: float, temperature: float) -> tuple[float, float]:

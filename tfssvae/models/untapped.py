@@ -22,9 +22,9 @@ from tfssvae.core import SemiSupervisedVAE, Terms
 from tfssvae.models.exact import (
     class_monitors,
     code_of_images,
+    draw_classes,
     every_class,
     part_names,
-    sample_classes,
 )
 from tfssvae.noise import Noise
 from tfssvae.weights import Weight
@@ -350,21 +350,19 @@ class Untapped(SemiSupervisedVAE):
 
     def posterior_mean(self, x):
         """Return E[z] under q(y, z|x), exact over y and by quadrature over z: (batch, d)."""
-        mean, logits = self._means_per_class(x)[:2]
-        return losses.marginalize(mean, logits)
+        pairs, mean = self._codes(x)
+        return losses.marginalize(pairs.split(mean)[1], self.predict_logits(x))
 
     def expected_image(self, x):
         """Return the reconstruction: exact over y, z at its mean given y."""
-        mean, logits, y = self._means_per_class(x)
-        images = self.likelihood.mean(self.decode(tf.reshape(mean, [-1, self.latent_dim]), y))
-        per_class = tf.reshape(images, [-1, self.num_classes, *self.example_shape])
-        return losses.marginalize(per_class, logits)
+        pairs, mean = self._codes(x)
+        images = self.likelihood.mean(self.decode(mean, pairs.y))
+        return losses.marginalize(pairs.split(images)[1], self.predict_logits(x))
 
-    def _means_per_class(self, x):
-        """Return the means of q(z|x, y) (batch, K, d), the logits of q(y|x) and every pair's y."""
+    def _codes(self, x):
+        """Return every pair and the mean of its q(z|x, y), (batch K, d)."""
         pairs = every_class(x, self.num_classes)
-        mean = self._mean_of_flow(self.posterior_z(x, pairs.y, pairs.expand))
-        return pairs.split(mean)[1], self.predict_logits(x), pairs.y
+        return pairs, self._mean_of_flow(self.posterior_z(x, pairs.y, pairs.expand))
 
     def _mean_of_flow(self, q_z: tfd.Distribution) -> tf.Tensor:
         """Return E[flow(z~)], (rows, d), by Gauss-Hermite quadrature."""
@@ -375,15 +373,18 @@ class Untapped(SemiSupervisedVAE):
 
     def sample_images(self, labels, noise: Noise):
         """Return E[x|y, z] with z drawn from the prior."""
-        z = self.flow.forward(self.prior_z(noise, tf.shape(labels)[0]))
+        return self.images_of_codes(
+            self.flow.forward(self.prior_z(noise, tf.shape(labels)[0])), labels
+        )
+
+    def images_of_codes(self, z, labels, noise: Noise | None = None):
+        """Return E[x|y, z] of codes (rows, d) and labels (rows,); nothing is left to `noise`."""
         return self.likelihood.mean(self.decode(z, tf.one_hot(labels, self.num_classes)))
 
     def log_weights(self, x, num_samples: int, noise: Noise):
         """Return log p(x, y, z) - log q(y, z|x) of samples of (y, z): (batch, num_samples)."""
         rows = tf.shape(x)[0]
-        logits = self.predict_logits(x)
-        labels = sample_classes(logits, num_samples, noise)
-        y = tf.one_hot(labels, self.num_classes)
+        labels, y, log_q_y = draw_classes(self.predict_logits(x), num_samples, noise)
 
         def expand(values):
             return layers.repeat_rows(values, num_samples)
@@ -396,7 +397,6 @@ class Untapped(SemiSupervisedVAE):
             + tf.gather(self.log_class_prior(), labels)
             + self.log_p_z
         )
-        log_q_y = losses.categorical_log_prob(labels, expand(logits))
         log_posterior = log_q_y + self.log_q_z(q_z, z_tilde)
         return tf.reshape(log_joint - log_posterior, [rows, num_samples])
 

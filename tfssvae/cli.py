@@ -112,7 +112,9 @@ def _add_train(commands) -> None:
         "--image-size", type=int, nargs=2, metavar=("H", "W"), help="resize images to H x W pixels"
     )
     parser.add_argument(
-        "--binarize", choices=["fixed", "dynamic"], help="draw binary images once, or every step"
+        "--binarize",
+        choices=["fixed", "round", "dynamic"],
+        help="draw binary images once, round them, or draw them every step",
     )
     parser.add_argument(
         "--epochs",

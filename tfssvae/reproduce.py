@@ -16,7 +16,7 @@ from tfssvae.checks import InputError, closest
 from tfssvae.data import load
 from tfssvae.data.pipeline import training_order
 from tfssvae.recipes import TABLES
-from tfssvae.recipes.table import Row, Table
+from tfssvae.recipes.table import Row, Table, rows_per_step
 from tfssvae.report.run import read_metrics
 
 Results = dict[str, dict[int, dict[str, Any]]]
@@ -97,16 +97,21 @@ def _config(table: Table, row: Row, data: str, data_dir, seed: int, epochs: int)
     loaded = load(**arguments)
     if not runs.has_labels(loaded.y_test):
         raise InputError(f"{data} has no test labels, and a table is about test data")
-    batches = row.settings(1, 1)
-    labelled = min(batches["labelled"], len(loaded.labelled_indices))
-    unlabelled = min(batches["unlabelled"], len(loaded.unlabelled_indices))
-    steps = training_order(loaded, labelled, unlabelled).steps_per_epoch
+    there_are = {
+        "labelled": len(loaded.labelled_indices),
+        "unlabelled": len(loaded.unlabelled_indices),
+        "unfeatured": len(loaded.x_train),
+    }
+    asked = row.settings(1, 1)
+    batches = {
+        part: rows_per_step(asked[part], there_are[part]) for part in there_are if part in asked
+    }
+    steps = training_order(loaded, **batches).steps_per_epoch
     return {
         **row.settings(steps, epochs),
         "data": arguments,
         "epochs": epochs,
-        "labelled": labelled,
-        "unlabelled": unlabelled,
+        **batches,
         "driver": "loop",
         "precision": "float32",
         "checkpoint_seconds": 30.0,
@@ -128,7 +133,9 @@ def _result(folder: Path, config: dict[str, Any], say) -> dict[str, Any]:
         return runs.start_run(folder, config, say)
     found = runs.read_config(folder)
     asked = json.loads(json.dumps(config))
-    different = sorted(key for key in asked if found.get(key) != asked[key])
+    different = sorted(
+        key for key in asked if _unnumbered(found.get(key)) != _unnumbered(asked[key])
+    )
     if different:
         raise InputError(
             f"{folder} was run with another {', '.join(different)}: choose another --out"
@@ -137,6 +144,13 @@ def _result(folder: Path, config: dict[str, Any], say) -> dict[str, Any]:
         say("finished before")
         return read_metrics(folder)
     return runs.resume_run(folder, say)
+
+
+def _unnumbered(value):
+    """Return a setting without the name of an optimizer, a number that Keras counts up."""
+    if not isinstance(value, dict) or value.get("module") != "keras.optimizers":
+        return value
+    return {**value, "config": {**value.get("config", {}), "name": None}}
 
 
 def _figures(results: Results, row: Row, metric: str) -> dict[int, float]:

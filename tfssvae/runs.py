@@ -161,7 +161,8 @@ def measure(model: SemiSupervisedVAE, data: Data, part: str = "test") -> dict[st
     """Return accuracy, calibration, bounds and latent space on test or validation rows.
 
     Rows without any label have no accuracy and no calibration. Where the model saw no label,
-    "clustering_accuracy" says what its classes are worth as clusters.
+    "clustering_accuracy" says what its classes are worth as clusters; where it saw labels of some
+    classes only, `evaluation.free_class_report` says what the others became.
     """
     batches = getattr(data, part)(_EVALUATION_BATCH)
     x = data.x_test if part == "test" else data.x_validation
@@ -183,7 +184,16 @@ def measure(model: SemiSupervisedVAE, data: Data, part: str = "test") -> dict[st
         and "unfeatured" not in name  # test data are examples
         and (has_labels(y) or name != "monitor/labelled_bound")
     }
-    return {**report, **bounds, **evaluation.latent_report(model, x, y)}
+    # Where a term has a weight, its value without it is logged beside its contribution.
+    terms = {name: objective.get(f"monitor/{name}", value) for name, value in objective.items()}
+    seen = np.concatenate([images.numpy() for images, _ in batches])
+    return {
+        **report,
+        **bounds,
+        **evaluation.latent_report(model, x, y),
+        **evaluation.layer_report(model, seen, terms),
+        **evaluation.free_class_report(model, data, x, y),
+    }
 
 
 def has_labels(y: np.ndarray | None) -> bool:

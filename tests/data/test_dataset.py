@@ -150,6 +150,8 @@ def test_binarization():
     dynamic = from_arrays(x, y, x, y, binarize="dynamic")
     assert np.unique(dynamic.x_train).tolist() == np.unique(dynamic.x_test).tolist() == [128]
     assert dynamic.binarize == "dynamic"
+    rounded = from_arrays(x, y, x, y, binarize="round")
+    assert np.unique(rounded.x_train).tolist() == np.unique(rounded.x_test).tolist() == [255]
     assert from_arrays(x, y).binarize is None
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from tfssvae import checks
 from tfssvae.checks import InputError
-from tfssvae.data.images import binarize_fixed, check_size, resize, to_grey
+from tfssvae.data.images import binarize_fixed, binarize_rounded, check_size, resize, to_grey
 
 
 def test_grey_is_rounded_bt601_luma():
@@ -86,3 +86,13 @@ def test_binarization_depends_on_the_seed_and_not_on_the_blocks(monkeypatch):
     monkeypatch.setattr(checks, "_BLOCK_BYTES", 1)
     np.testing.assert_array_equal(binarize_fixed(x, seed=3), whole)
     assert (binarize_fixed(x, seed=4) != whole).any()
+
+
+def test_rounding_goes_to_the_nearer_of_black_and_white():
+    for x in (
+        np.array([[0, 127, 128, 255]], np.uint8),
+        np.array([[0, 0.4999, 0.5, 1]], np.float32),
+    ):
+        rounded = binarize_rounded(x)
+        assert rounded.dtype == np.uint8
+        assert rounded.tolist() == [[0, 0, 255, 255]]

@@ -16,7 +16,7 @@ from tfssvae.data import images, splits
 from tfssvae.data.arrays import Source, make_source
 from tfssvae.data.sources import load_source
 
-_BINARIZE = ("fixed", "dynamic")
+_BINARIZE = ("fixed", "round", "dynamic")
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -36,8 +36,8 @@ class Data:
         validation_indices: sorted int64 rows that training must not touch.
         name: the data set's name.
         seed: the seed of the choice of rows.
-        binarize: None, "fixed" (the images are 0 and 255 already) or "dynamic" (whoever feeds a
-            model draws anew each time).
+        binarize: None, "fixed" or "round" (the images are 0 and 255 already), or "dynamic"
+            (whoever feeds a model draws anew each time).
         source_fingerprint: `splits.fingerprint` of the training data before any transform.
         unfeatured: (F, K) float32 labels that have no example, as class probabilities, or None.
     """
@@ -240,7 +240,8 @@ def load(
         split: path of a saved split, or its content; replaces all choices of rows.
         grey: converts colour images to one channel.
         image_size: (height, width) in pixels to resize to.
-        binarize: None, "fixed" (one draw per pixel, now) or "dynamic" (anew in each batch).
+        binarize: None, "fixed" (one draw per pixel, now), "round" (the nearer of 0 and 1) or
+            "dynamic" (a draw per pixel, anew in each batch).
         label_key: which labels, where a data set has several kinds: the name of a tfds feature
             ("alphabet"), or KEY for `KEY_train` and `KEY_test` in an npz file.
         num_classes: K, for data that does not show it (no labels at all).
@@ -455,4 +456,6 @@ def _transform(
         x = images.resize(x, image_size)
     if binarize == "fixed":
         x = images.binarize_fixed(x, seed)
+    if binarize == "round":
+        x = images.binarize_rounded(x)
     return x

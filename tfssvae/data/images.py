@@ -113,6 +113,19 @@ def binarize_fixed(x: NDArray[Any], seed: int | Sequence[int]) -> NDArray[np.uin
     return binary
 
 
+def binarize_rounded(x: NDArray[Any]) -> NDArray[np.uint8]:
+    """Each pixel as the nearer of 0 and 1; halves become 1.
+
+    Args:
+        x: (n, ...) uint8 (255 is 1) or float32 in 0..1.
+
+    Returns:
+        (n, ...) uint8, 0 or 255.
+    """
+    binary = (x >= (128 if x.dtype == np.uint8 else 0.5)).view(np.uint8)
+    return np.multiply(binary, np.uint8(255), out=binary)
+
+
 def _check_rank(x: NDArray[Any], option: str) -> None:
     if x.ndim != 4:
         raise InputError(

@@ -28,5 +28,6 @@ TABLES = Registry(
         "shot_vae/table5-cifar100": "tfssvae.recipes.shot_vae:TABLE_5_CIFAR100",
         "shot_vae/figure3-cifar10": "tfssvae.recipes.shot_vae:FIGURE_3_CIFAR10",
         "shot_vae/figure3-cifar100": "tfssvae.recipes.shot_vae:FIGURE_3_CIFAR100",
+        "untapped/section3": "tfssvae.recipes.untapped:SECTION_3",
     },
 )

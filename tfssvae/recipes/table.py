@@ -18,7 +18,8 @@ class Row:
         title: as in the paper, such as "M2+MIER".
         labels_per_class: labels shown per class; None where `labels` says how many in total.
         settings: (steps per epoch, epochs) -> the part of a run's configuration that the paper
-            decides (see `runs.start_run`): "method", "model", "learning_rate", "labelled" ...
+            decides (see `runs.start_run`): "method", "model", "learning_rate", "labelled" ...; a
+            number of rows a step may be a share instead, see `rows_per_step`.
         published: data set -> metric -> the paper's figure.
         pair: the row whose figures are subtracted, seed by seed, if any.
         labels: labels shown in total, possibly none, spread evenly over the classes that have
@@ -75,3 +76,19 @@ class Table:
             if name not in known:
                 raise InputError(f"unknown row {name!r}: {closest(name, known)}")
         return [row for row in self.rows if not names or row.name in names]
+
+
+def rows_per_step(batch: float, rows: int) -> int:
+    """Return how many of so many rows a step takes.
+
+    Args:
+        batch: a number of rows, of which there may be fewer, or a fraction: that share of them, so
+            that smaller data have smaller batches, and as many steps in an epoch.
+        rows: how many there are.
+
+    >>> rows_per_step(200, rows=100), rows_per_step(1 / 6, rows=100)
+    (100, 17)
+    """
+    if 0 < batch < 1:
+        batch = max(1, round(batch * rows))
+    return min(int(batch), rows)

@@ -18,10 +18,10 @@ from sklearn.base import (
 from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tfssvae.checks import InputError, closest
+from tfssvae.class_labels import encode_labels, has_label, named_labels, without_zero_weights
 from tfssvae.core import SemiSupervisedVAE, constructor_arguments
 from tfssvae.data import Data, from_arrays
 from tfssvae.data.pipeline import Order, endless_batches, training_order
@@ -30,7 +30,6 @@ from tfssvae.models import METHODS
 from tfssvae.training import train
 from tfssvae.weights import Weight
 
-_UNLABELLED = -1
 _ROWS_AT_A_TIME = 500
 _MAX_SEED = np.iinfo(np.int32).max
 _SET_BY_USER = "set it as an argument of SSVAEClassifier"
@@ -66,6 +65,7 @@ class SSVAEClassifier(
         hidden: units of the hidden layers of the default networks; None is the method's default.
         labelled_batch: labelled rows per step, or all of them where there are fewer.
         unlabelled_batch: unlabelled rows per step, or all of them where there are fewer.
+        unfeatured_batch: labels without rows per step, where `fit` is given some.
         learning_rate: of Adam, a number or a Keras schedule.
         weights: term -> number or schedule; None is what the method recommends for the numbers
             of labelled and unlabelled rows and of steps at hand.
@@ -80,7 +80,7 @@ class SSVAEClassifier(
         verbose: 1 shows a progress bar, 2 a line per epoch.
 
     Attributes:
-        classes_: (K,) sorted labels, without -1.
+        classes_: (K,) sorted labels, without -1; those that no row has are among them.
         n_features_in_: features of a row; for images the number of pixels times channels.
         feature_names_in_: (n_features_in_,) column names, where X had them.
         model_: the trained `tfssvae.SemiSupervisedVAE`; its inputs are scaled to [0, 1].
@@ -109,6 +109,7 @@ class SSVAEClassifier(
         hidden: Sequence[int] | None = None,
         labelled_batch: int = 100,
         unlabelled_batch: int = 200,
+        unfeatured_batch: int = 100,
         learning_rate: float = 1e-3,
         weights: Mapping[str, Weight] | None = None,
         image_shape: Sequence[int] | None = None,
@@ -122,6 +123,7 @@ class SSVAEClassifier(
         self.hidden = hidden
         self.labelled_batch = labelled_batch
         self.unlabelled_batch = unlabelled_batch
+        self.unfeatured_batch = unfeatured_batch
         self.learning_rate = learning_rate
         self.weights = weights
         self.image_shape = image_shape
@@ -129,7 +131,13 @@ class SSVAEClassifier(
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None):
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        unfeatured: ArrayLike | str | None = None,
+    ):
         """Train a new model.
 
         Args:
@@ -138,18 +146,23 @@ class SSVAEClassifier(
             sample_weight: (n,) factors >= 0 of the labelled rows' terms of the loss. They are not
                 normalised: 2 doubles what a label counts against the unlabelled rows. A labelled
                 row of weight 0 is left out; weights of unlabelled rows are ignored.
+            unfeatured: labels that have no row, for methods that learn from them ("untapped"):
+                (F,) labels, also of classes that y has not; (F, K) class probabilities in the
+                order of `classes_`, of which a class is drawn each time; or "classes", every class
+                once.
 
         Returns:
             self.
 
         Raises:
-            InputError: an argument is out of range, y has fewer than two classes, or the method
-                refuses its arguments.
+            InputError: an argument is out of range, there are fewer than two classes, the method
+                refuses its arguments, or learns nothing from labels without rows.
             ValueError: X or y is not an array that scikit-learn accepts.
         """
         epochs = _positive(self.epochs, "epochs")
         labelled_batch = _positive(self.labelled_batch, "labelled_batch")
         unlabelled_batch = _positive(self.unlabelled_batch, "unlabelled_batch")
+        unfeatured_batch = _positive(self.unfeatured_batch, "unfeatured_batch")
         learning_rate = _checked_rate(self.learning_rate)
         arguments = self._arguments()
         rows, targets = validate_data(self, _as_rows(X), y)
@@ -157,19 +170,22 @@ class SSVAEClassifier(
         example_shape = _example_shape(self.image_shape, row_shape)
         label_weights = None
         if sample_weight is not None:
-            rows, targets, label_weights = _without_zero_weights(rows, targets, sample_weight)
-        labels, classes = _encode_labels(targets)
+            rows, targets, label_weights = without_zero_weights(rows, targets, sample_weight)
+        named = named_labels(unfeatured)
+        labels, classes, further = encode_labels(targets, named)
         scaler = _fit_scaler(rows)
         data = from_arrays(
             _scale(rows, scaler).reshape(-1, *example_shape),
             labels,
             num_classes=len(classes),
             seed=_draw_seed(self.random_state),
+            unfeatured=unfeatured if named is None else further,
         )
         order = training_order(
             data,
             min(labelled_batch, len(data.labelled_indices)),
             min(unlabelled_batch, len(data.unlabelled_indices)),
+            unfeatured=unfeatured_batch,
         )
         steps = epochs * order.steps_per_epoch
         model = _build_model(self.method, data, self.weights, arguments, learning_rate, steps)
@@ -210,7 +226,7 @@ class SSVAEClassifier(
         """
         predicted, expected = self.predict(X), column_or_1d(y)
         check_consistent_length(predicted, expected, sample_weight)
-        known = _has_label(expected)
+        known = has_label(expected)
         if not known.any():
             raise InputError("y has no labels (all are -1): the accuracy needs at least one")
         weights = None if sample_weight is None else np.asarray(sample_weight)[known]
@@ -323,57 +339,11 @@ def _scale(X: NDArray[Any], scaler: MinMaxScaler) -> NDArray[Any]:
     return scaler.transform(X).astype("float32")
 
 
-# Labels --------------------------------------------------------------------------------------
-
-
-def _has_label(y: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return for each row whether it has a label: (n,)."""
-    if y.dtype.kind not in "OUS":
-        return y != _UNLABELLED
-    labels = y.tolist()
-    if "-1" in labels or b"-1" in labels:
-        raise InputError(
-            'y has the text "-1", but rows without a label are marked by the integer -1: make y '
-            "an array of dtype object that holds text and the integer -1"
-        )
-    return np.array([label != _UNLABELLED for label in labels], bool)
-
-
-def _encode_labels(y: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[Any]]:
-    """Return class indices (n,), -1 where there is no label, and the sorted classes (K,)."""
-    labelled = _has_label(y)
-    indices = np.full(len(y), _UNLABELLED, np.int32)
-    if not labelled.any():
-        raise InputError("y has no labels (all are -1): label rows of at least two classes")
-    try:
-        check_classification_targets(y[labelled])
-        classes, indices[labelled] = np.unique(y[labelled], return_inverse=True)
-    except TypeError as error:
-        raise InputError(
-            f"y has labels that cannot be sorted ({error}): use either text or numbers"
-        ) from error
-    if len(classes) < 2:
-        raise InputError(f"y has one class only ({classes[0]}): label rows of at least two classes")
-    return indices, classes
-
-
-def _without_zero_weights(X, y, sample_weight: ArrayLike):
-    """Return X, y and the weights without the labelled rows whose weight is 0."""
-    weights = _check_sample_weight(sample_weight, X, dtype=np.float32)
-    if (weights < 0).any():
-        raise InputError(f"sample_weight must not be negative, got {weights.min():g}")
-    labelled = _has_label(y)
-    if not weights[labelled].any():
-        raise InputError("sample_weight is zero for every labelled row: give one a weight above 0")
-    kept = ~labelled | (weights > 0)
-    return X[kept], y[kept], weights[kept]
+# Model and training --------------------------------------------------------------------------
 
 
 def _draw_seed(random_state: Any) -> int:
     return int(check_random_state(random_state).randint(_MAX_SEED))
-
-
-# Model and training --------------------------------------------------------------------------
 
 
 def _build_model(
@@ -400,6 +370,11 @@ def _build_model(
     model = method_class(
         data.input_shape, data.num_classes, weights=weights, seed=data.seed, **arguments
     )
+    if data.unfeatured is not None and not any(t.startswith("unfeatured_") for t in model.TERMS):
+        raise InputError(
+            f'method "{method}" learns nothing from labels without rows: leave unfeatured out, or '
+            'use method="untapped"'
+        )
     model.compile(optimizer=keras.optimizers.Adam(learning_rate))
     return model
 
@@ -427,6 +402,7 @@ def _train(
         epochs=epochs,
         labelled=order.labelled_batch,
         unlabelled=order.unlabelled_batch,
+        unfeatured=order.unfeatured_batch,
         verbose=verbose,
     )
     return history.history

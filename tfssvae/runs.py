@@ -391,6 +391,8 @@ def _draw(folder: Path, model, data: Data, metrics: dict[str, Any]) -> None:
     if len(data.input_shape) == 3:
         figures["reconstructions"] = evaluation.reconstruction_figure(model, shown[:16])
         figures["samples"] = evaluation.class_samples_figure(model, data.class_names)
+        if "decoded_as" in metrics.get("test", {}):
+            figures["classes"] = evaluation.decoded_classes_figure(model, data, metrics["test"])
     if has_labels(data.y_test):
         probabilities = model.predict(data.x_test, batch_size=_EVALUATION_BATCH, verbose=0)
         matrix = evaluation.confusion_matrix(data.y_test, probabilities, data.num_classes)
@@ -399,6 +401,12 @@ def _draw(folder: Path, model, data: Data, metrics: dict[str, Any]) -> None:
         if hasattr(model, "components") and model.latent_dim > 1:
             x, y = shown[:_MOST_CODES], np.asarray(data.y_test)[:_MOST_CODES]
             figures["latent"] = evaluation.latent_scatter_figure(model, x, y, data.class_names)
+        if hasattr(model, "latent_dims"):
+            rows = evaluation.choose_rows(len(shown), _MOST_CODES)
+            codes = evaluation.code_layers(model, shown[rows])
+            figures["codes"] = evaluation.code_layers_figure(
+                codes, np.asarray(data.y_test)[rows], data.class_names, "codes coloured by class"
+            )
     for name, figure in figures.items():
         evaluation.save_figure(figure, folder / f"{name}.png")
 

@@ -1,6 +1,7 @@
 """Maps of high-dimensional points: t-SNE, coloured by class (MIER, figure 4)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -86,18 +87,35 @@ def embedding_figure(
     labels = check_labels(labels, len(class_names), "labels")
     check_same_length(points, labels, ("points", "labels"))
     check_class_names(class_names, len(class_names))
-    colours = [*class_colours(len(class_names)), "gray"]  # the last is that of -1
-    names = [*map(short_name, class_names), "no label"]
-    columns = -(-len(class_names) // _NAMES_PER_COLUMN)
-    figure = Figure(figsize=(5.2 + 1.5 * columns, 4.6), dpi=100, layout="constrained")
+    width = 5.2 + 1.5 * legend_columns(len(class_names))
+    figure = Figure(figsize=(width, 4.6), dpi=100, layout="constrained")
     axes = figure.add_subplot()
+    scatter_classes(axes, points, labels, len(class_names))
+    axes.set(xticks=[], yticks=[], aspect="equal")
+    axes.set_adjustable("datalim")
+    axes.set_title(title, fontsize=11, parse_math=False)
+    class_legend(figure, labels, class_names)
+    return figure
+
+
+def scatter_classes(axes, points: NDArray[Any], labels: NDArray[Any], num_classes: int) -> None:
+    """Draw points (n, 2) in the colours of their labels (n,), -1 in grey."""
+    colours = [*class_colours(num_classes), "gray"]  # the last is that of -1
     # In the order of the rows: no class lies on top of all others.
     axes.scatter(
         points[:, 0], points[:, 1], s=9, c=[colours[label] for label in labels], linewidths=0
     )
-    axes.set(xticks=[], yticks=[], aspect="equal")
-    axes.set_adjustable("datalim")
-    axes.set_title(title, fontsize=11, parse_math=False)
+
+
+def legend_columns(num_classes: int) -> int:
+    """Return how many columns the legend of so many classes has."""
+    return -(-num_classes // _NAMES_PER_COLUMN)
+
+
+def class_legend(figure: Figure, labels: NDArray[Any], class_names: Sequence[str]) -> None:
+    """Name the colours of the classes to the right of a figure, and grey where labels have -1."""
+    colours = [*class_colours(len(class_names)), "gray"]
+    names = [*map(short_name, class_names), "no label"]
     # A class without a point keeps its place in the legend; "no label" is there when needed.
     shown = range(len(names) if (labels < 0).any() else len(class_names))
     plain_legend(
@@ -105,11 +123,10 @@ def embedding_figure(
         [Line2D([], [], color=colours[k], marker="o", linestyle="") for k in shown],
         [names[k] for k in shown],
         loc="outside right upper",
-        ncols=columns,
+        ncols=legend_columns(len(class_names)),
         fontsize=8,
         frameon=False,
     )
-    return figure
 
 
 def class_colours(number: int) -> list:

@@ -243,10 +243,19 @@ def latent_grid(
     """
     if model.latent_dim != 2:
         raise InputError(f"a grid needs two latent dimensions, the model has {model.latent_dim}.")
-    left, right, bottom, top = prior_extent(model.prior) if extent is None else extent
-    column, row = np.meshgrid(np.linspace(left, right, size), np.linspace(top, bottom, size))
-    points = np.stack([column.ravel(), row.ravel()], axis=1).astype("float32")
+    points = plane_points(prior_extent(model.prior) if extent is None else extent, size)
     return points, decode_codes(model, points)
+
+
+def plane_points(extent: Sequence[float], size: int) -> NDArray[np.float32]:
+    """Return (size^2, 2) equally spaced points, row by row from the top left.
+
+    >>> plane_points((0, 1, -1, 2), size=2).tolist()
+    [[0.0, 2.0], [1.0, 2.0], [0.0, -1.0], [1.0, -1.0]]
+    """
+    left, right, bottom, top = extent
+    column, row = np.meshgrid(np.linspace(left, right, size), np.linspace(top, bottom, size))
+    return np.stack([column.ravel(), row.ravel()], axis=1).astype("float32")
 
 
 def prior_extent(prior) -> tuple[float, float, float, float]:

@@ -17,6 +17,7 @@ from tfssvae.evaluation.model_names import model_name
 from tfssvae.runs import has_labels, load_run, read_config
 
 _BATCH = 500
+_MEASURED = ("kl_z", "active_units_", "free_", "distinct_")
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Run:
         data: its data.
         probs: (n, K) class probabilities of the test data; None without any.
         bounds: (n,) bound of each, nats; None without test data.
-        figures: what `classification_report` and `information_report` say of them; else empty.
+        figures: what `classification_report`, `information_report` and, when the run was measured,
+            `layer_report` and `free_class_report` say of them; else empty.
     """
 
     folder: Path
@@ -74,6 +76,8 @@ def load(folder: Path, say: Callable[[str], None]) -> Run:
         if has_labels(data.hidden_labels[data.unlabelled_indices]):
             hidden = evaluation.hidden_label_report(model, data)
             figures.update({f"hidden_{key}": value for key, value in hidden.items()})
+        measured = metrics.get("test", {})
+        figures.update({key: measured[key] for key in measured if key.startswith(_MEASURED)})
     else:
         say(f"{folder}: {name}, no test data to measure")
     return Run(folder, name, config, metrics, model, data, probs, bounds, figures)

@@ -9,13 +9,13 @@ from tfssvae import evaluation
 from tfssvae.checks import InputError
 from tfssvae.evaluation.curves import ACCURACY, BOUND
 from tfssvae.evaluation.history import INFORMATION, logged_quantities
+from tfssvae.report.code_sections import code_sections
 from tfssvae.report.page import Picture, Section
 from tfssvae.report.run import Run
 from tfssvae.report.tables import figures_table, summary
 from tfssvae.runs import has_labels
 
 _RECONSTRUCTED = 20
-_CODES = 2000  # test examples in a picture of the latent space
 
 Say = Callable[[str], None]
 
@@ -108,7 +108,7 @@ def sections(runs: Sequence[Run], say: Say) -> Iterator[Section]:
             lambda run: evaluation.class_samples_figure(run.model, data.class_names),
         )
         yield _reconstructions(runs)
-    yield from _latent_spaces(runs, per_run)
+    yield from code_sections(runs, per_run)
     if data.x_test is not None:
         yield per_run(
             "Entropy",
@@ -123,44 +123,6 @@ def sections(runs: Sequence[Run], say: Say) -> Iterator[Section]:
             "explains it; examples far to the left are unlike the training data.",
             "Histogram of the bound",
             lambda run: evaluation.bound_figure(run.bounds),
-        )
-
-
-def _latent_spaces(runs: Sequence[Run], per_run) -> Iterator[Section]:
-    """Return the sections of runs whose latent space was designed before training (EXoN)."""
-    designed = [run for run in runs if hasattr(run.model, "components")]
-    data = runs[0].data
-    if not designed or data.x_test is None or data.y_test is None:
-        return
-    x, y = data.x_test[:_CODES], data.y_test[:_CODES]
-    if all(run.model.latent_dim > 1 for run in designed):
-        yield per_run(
-            "Latent space",
-            "Codes of test examples in the first two dimensions, over the designed prior: each "
-            "class should lie where it was put.",
-            "Latent codes",
-            lambda run: evaluation.latent_scatter_figure(run.model, x, y, data.class_names),
-            designed,
-        )
-    plane = [run for run in designed if run.model.latent_dim == 2]
-    if plane and len(data.input_shape) == 3:
-        yield per_run(
-            "Latent plane",
-            "The image of each point of the latent plane, in the place of its code.",
-            "Images on the latent plane",
-            lambda run: evaluation.latent_grid_figure(run.model),
-            plane,
-        )
-    if set(range(data.num_classes)) <= set(y.tolist()):
-        yield per_run(
-            "V-nat",
-            "How exactly the images of a class decide each unit of the code, nats: units above the "
-            "line are activated, the others are noise to the decoder.",
-            "V-nat of each unit",
-            lambda run: evaluation.v_nat_figure(
-                evaluation.class_v_nat(run.model, x, y), data.class_names
-            ),
-            designed,
         )
 
 

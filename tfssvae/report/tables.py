@@ -82,12 +82,38 @@ def figures_table(runs: Sequence[Run]) -> Table:
         "bound on log p(x), nats: mean ± deviation over examples": (
             "{unlabelled_bound:.2f} ± {unlabelled_bound_std:.2f}"
         ),
+        **_layer_lines(columns),
+        **_free_class_lines(columns),
     }
     rows = [
         (name, *(_filled(template, figures) for figures in columns.values()))
         for name, template in lines.items()
     ]
     return Table(("", *columns), rows, numbers=True)
+
+
+def _layer_lines(columns: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Return the lines about layers of codes, where a run has several."""
+    found = {key for figures in columns.values() for key in figures}
+    layers = sorted(key.removeprefix("active_units_") for key in found if "active_units_" in key)
+    lines = {}
+    for name in layers:
+        lines[f"KL of {name} from its prior, nats"] = f"{{kl_{name}:.2f}}"
+        lines[f"units of {name} in use"] = f"{{active_units_{name}}}"
+    return lines
+
+
+def _free_class_lines(columns: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Return the lines about classes without labels, where a run has some."""
+    if not any("free_accuracy" in figures for figures in columns.values()):
+        return {}
+    return {
+        "classes without labels, named by their images: cross-entropy, nats": (
+            "{free_cross_entropy:.4f}"
+        ),
+        "the same: accuracy": "{free_accuracy:.2%}",
+        "different classes among the decoded ones": "{distinct_classes}",
+    }
 
 
 def _filled(template: str, figures: dict[str, Any]) -> str:

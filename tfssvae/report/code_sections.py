@@ -1,0 +1,159 @@
+"""What a report shows of codes: their layers, their plane, and what each class is decoded to."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from tfssvae import evaluation
+from tfssvae.report.page import Section
+from tfssvae.report.run import Run
+from tfssvae.runs import has_labels
+
+_CODES = 2000  # test examples in a picture of the codes
+
+PerRun = Callable[..., Section]
+"""(title, meaning, alt, draw, chosen runs) -> a section with a picture of each run."""
+
+
+def code_sections(runs: Sequence[Run], per_run: PerRun) -> Iterator[Section]:
+    """Return the sections about codes, without those that need what the runs do not have.
+
+    Args:
+        runs: one run, or several on the same data.
+        per_run: see `PerRun`.
+    """
+    data = runs[0].data
+    if len(data.input_shape) == 3:
+        yield from _decoded_classes(runs, per_run)
+    if data.x_test is None or data.y_test is None:
+        return
+    rows = evaluation.choose_rows(len(data.x_test), _CODES)
+    x, y = data.x_test[rows], data.y_test[rows]
+    yield from _designed(runs, data.x_test[:_CODES], data.y_test[:_CODES], per_run)
+    yield from _layers(runs, x, y, per_run)
+    if len(data.input_shape) == 3:
+        yield from _planes(runs, x, y, per_run)
+
+
+def _decoded_classes(runs: Sequence[Run], per_run: PerRun) -> Iterator[Section]:
+    """Return the section of runs that saw labels of some classes only (Untapped)."""
+    chosen = [run for run in runs if "decoded_as" in run.metrics.get("test", {})]
+    if chosen:
+        yield per_run(
+            "Decoded classes",
+            "The image of each class at the mean code of the labelled images, and around it: a "
+            "class without labels is free to become anything, and what it became is named by a "
+            "logistic regression on all training images.",
+            "Image of each class",
+            lambda run: evaluation.decoded_classes_figure(run.model, run.data, run.metrics["test"]),
+            chosen,
+        )
+
+
+def _designed(runs: Sequence[Run], x, y, per_run: PerRun) -> Iterator[Section]:
+    """Return the sections of runs whose latent space was designed before training (EXoN)."""
+    designed = [run for run in runs if hasattr(run.model, "components")]
+    if not designed:
+        return
+    data = runs[0].data
+    if all(run.model.latent_dim > 1 for run in designed):
+        yield per_run(
+            "Latent space",
+            "Codes of test examples in the first two dimensions, over the designed prior: each "
+            "class should lie where it was put.",
+            "Latent codes",
+            lambda run: evaluation.latent_scatter_figure(run.model, x, y, data.class_names),
+            designed,
+        )
+    plane = [run for run in designed if run.model.latent_dim == 2]
+    if plane and len(data.input_shape) == 3:
+        yield per_run(
+            "Latent plane",
+            "The image of each point of the latent plane, in the place of its code.",
+            "Images on the latent plane",
+            lambda run: evaluation.latent_grid_figure(run.model),
+            plane,
+        )
+    if set(range(data.num_classes)) <= set(y.tolist()):
+        yield per_run(
+            "V-nat",
+            "How exactly the images of a class decide each unit of the code, nats: units above the "
+            "line are activated, the others are noise to the decoder.",
+            "V-nat of each unit",
+            lambda run: evaluation.v_nat_figure(
+                evaluation.class_v_nat(run.model, x, y), data.class_names
+            ),
+            designed,
+        )
+
+
+def _layers(runs: Sequence[Run], x, y, per_run: PerRun) -> Iterator[Section]:
+    """Return the sections of runs with several layers of codes (CaGeM, LVAE)."""
+    layered = [run for run in runs if hasattr(run.model, "latent_dims")]
+    if not layered:
+        return
+    names = runs[0].data.class_names
+
+    def draw(run: Run, labels, coloured: str):
+        title = f"codes coloured by {coloured}"
+        codes = evaluation.code_layers(run.model, x)
+        return evaluation.code_layers_figure(codes, labels, names, title)
+
+    if has_labels(y):
+        yield per_run(
+            "Layers of codes",
+            "The first two principal components of each layer of codes: what says the class "
+            "should do so in the top layer, the style being left to the layers below.",
+            "Principal components of the codes",
+            lambda run: draw(run, y, "class"),
+            layered,
+        )
+    clustered = [run for run in layered if not len(run.data.labelled_indices)]
+    if clustered:
+        yield per_run(
+            "Layers of codes by cluster",
+            "The same codes in the colours of the clusters that the model found without labels.",
+            "Principal components of the codes, by cluster",
+            lambda run: draw(run, _predicted(run.model, x), "cluster"),
+            clustered,
+        )
+    if len(runs[0].data.input_shape) == 3:
+        yield per_run(
+            "Inputs, reconstructions and samples",
+            "Test images, what is left of them, and images of codes and classes drawn from the "
+            "model: the samples should look as the inputs do.",
+            "Inputs, reconstructions and samples",
+            lambda run: evaluation.generation_figure(run.model, x),
+            layered,
+        )
+
+
+def _planes(runs: Sequence[Run], x, y, per_run: PerRun) -> Iterator[Section]:
+    """Return the sections of runs whose top code, beside the class, has two dimensions."""
+    decoding = [run for run in runs if hasattr(run.model, "images_of_codes")]
+    planes = [run for run in decoding if evaluation.top_codes(run.model, x[:1]).shape[1] == 2]
+    if not planes:
+        return
+    names = runs[0].data.class_names
+    deciding = [run for run in planes if hasattr(run.model, "class_logits")]
+    if deciding:
+        yield per_run(
+            "Plane of the top code",
+            "Images of equally spaced codes, whose class each code decides, beside the codes of "
+            "test images: neighbouring codes should be of one class.",
+            "Images on the plane of the top code",
+            lambda run: evaluation.code_plane_figure(run.model, x, y, names),
+            deciding,
+        )
+    yield per_run(
+        "Plane of each class",
+        "Images of equally spaced codes, the class given: along each plane the style changes, "
+        "from plane to plane the class.",
+        "Images on the plane of each class",
+        lambda run: evaluation.class_planes_figure(run.model, x, names),
+        planes,
+    )
+
+
+def _predicted(model, x) -> np.ndarray:
+    return model.predict(x, batch_size=500, verbose=0).argmax(axis=1)

@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 
 from tfssvae.evaluation.class_names import check_class_names, short_name
 from tfssvae.evaluation.codes import principal_components, top_codes
+from tfssvae.evaluation.figures import resized_to_fit
 from tfssvae.evaluation.free_classes import images_of_classes
-from tfssvae.evaluation.images import as_pictures, image_grid
+from tfssvae.evaluation.images import SEPARATOR, as_pictures, image_grid
 from tfssvae.evaluation.model_names import model_name
 
 _CLASSES_PER_LINE = 10
-_CELL = 64  # pixels of the page
 _DPI = 100
-_LEFT, _RIGHT, _TOP, _BOTTOM = 96, 20, 60, 60  # pixels around a line of classes
-_SHORT = 4  # letters of a name that fit above an image
+_CELL, _GAP, _LEFT, _TITLE, _CAPTION = 60, 2, 100, 40, 30  # pixels of the page
+_SHORT = 7  # letters of a name that fit above an image
 
 
 def decoded_classes_figure(model, data, report: Mapping[str, Any] | None = None) -> Figure:
@@ -39,33 +39,40 @@ def decoded_classes_figure(model, data, report: Mapping[str, Any] | None = None)
     class_names, free = data.class_names, data.classes_without_labels
     check_class_names(class_names, model.num_classes)
     rows = _codes_of_rows(top_codes(model, data.x_train[data.labelled_indices]))
-    images = np.stack([as_pictures(images_of_classes(model, code)) for code in rows.values()])
+    images = np.stack([_framed(images_of_classes(model, code)) for code in rows.values()])
     names = [f"[{short_name(n)}]" if n in free else short_name(n) for n in class_names]
     notes = [""] * len(names) if report is None else _notes(class_names, report)
-    lines = [
-        slice(k, k + _CLASSES_PER_LINE) for k in range(0, model.num_classes, _CLASSES_PER_LINE)
-    ]
-    columns = min(_CLASSES_PER_LINE, model.num_classes)
-    width = _LEFT + columns * _CELL + _RIGHT
-    line = _TOP + len(rows) * _CELL + _BOTTOM
-    height = len(lines) * line + 40
+    every = range(model.num_classes)
+    lines = [every[k : k + _CLASSES_PER_LINE] for k in every[::_CLASSES_PER_LINE]]
+    grids = [image_grid(images[:, k].reshape(-1, *images.shape[2:]), len(k)) for k in lines]
+    long = max(map(len, [*names, *(note.partition("\n")[0] for note in notes)])) > _SHORT
+    above, below = (70, 80) if long else (28, 46)  # pixels around a line of classes
+    line = above + grids[0].shape[0] + below
+    width = _LEFT + grids[0].shape[1] + (70 if long else 20)
+    height = _TITLE + len(lines) * line + _CAPTION
     figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
-    for number, chosen in enumerate(lines):
-        shown = images[:, chosen]
-        bottom = height - 40 - (number + 1) * line + _BOTTOM
-        size = (shown.shape[1] * _CELL / width, len(rows) * _CELL / height)
+    for number, (grid, chosen) in enumerate(zip(grids, lines, strict=True)):
+        bottom = height - _TITLE - (number + 1) * line + below
+        size = (grid.shape[1] / width, grid.shape[0] / height)
         axes = figure.add_axes((_LEFT / width, bottom / height, *size))
-        grid = image_grid(shown.reshape(-1, *shown.shape[2:]), shown.shape[1])
-        axes.imshow(
-            np.broadcast_to(grid, (*grid.shape[:2], 3)), aspect="auto", interpolation="nearest"
+        rgb = np.broadcast_to(grid, (*grid.shape[:2], 3))
+        axes.imshow(rgb, aspect="auto", interpolation="nearest")
+        _annotate(
+            axes, list(rows), [names[k] for k in chosen], [notes[k] for k in chosen], turned=long
         )
-        _annotate(axes, grid.shape, list(rows), names[chosen], notes[chosen])
     title = f"{model_name(model)}: the image of each class"
-    figure.suptitle(title, fontsize=11, y=1 - 20 / height, va="center")
+    figure.suptitle(title, fontsize=11, y=1 - _TITLE / 2 / height, va="center")
     told = ["in brackets: classes without labels"] if free else []
     told += ["below: what the mean code's image is taken for"] if report is not None else []
-    figure.supxlabel("; ".join(told), fontsize=9, y=16 / height, va="center")
+    figure.supxlabel("; ".join(told), fontsize=9, y=_CAPTION / 2 / height, va="center")
     return figure
+
+
+def _framed(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return images enlarged for the page, with a gap around each: digits may fill theirs."""
+    cells = resized_to_fit(as_pictures(images), _CELL, _CELL)
+    gap = (_GAP, _GAP)
+    return np.pad(cells, ((0, 0), gap, gap, (0, 0)), constant_values=SEPARATOR)
 
 
 def _codes_of_rows(codes: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
@@ -83,18 +90,19 @@ def _notes(class_names: Sequence[str], report: Mapping[str, Any]) -> list[str]:
     return [f"{short_name(seen[name])}\n{sure[name]:.0%}" for name in class_names]
 
 
-def _annotate(axes, shape: Sequence[int], rows: list[str], names: list[str], notes: list[str]):
+def _annotate(axes, rows: list[str], names: list[str], notes: list[str], turned: bool) -> None:
+    """Name the rows of a picture to its left, and its columns above and below it."""
+    height, width = axes.images[0].get_array().shape[:2]
+
     def centres(pixels: int, cells: int) -> NDArray[np.float64]:
         return (np.arange(cells) + 0.5) * (pixels - 1) / cells
 
-    columns = centres(shape[1], len(names))
-    axes.set_yticks(centres(shape[0], len(rows)), rows, fontsize=9)
-    long = max(map(len, [*names, *(note.partition("\n")[0] for note in notes)])) > _SHORT + 2
-    turned = {"rotation": 30, "fontsize": 8} if long else {"fontsize": 10}
-    axes.set_xticks(columns, notes, parse_math=False, ha="right" if long else "center", **turned)
+    axes.set_yticks(centres(height, len(rows)), rows, fontsize=9)
+    columns = centres(width, len(names))
     above = axes.secondary_xaxis("top")
-    above.set_xticks(columns, names, parse_math=False, ha="left" if long else "center", **turned)
-    for part in (axes, above):
+    for part, texts, side in ((axes, notes, "right"), (above, names, "left")):
+        style = {"rotation": 35, "fontsize": 8, "ha": side} if turned else {"fontsize": 10}
+        part.set_xticks(columns, texts, parse_math=False, **style)
         part.tick_params(length=0)
     above.spines["top"].set_visible(False)
     axes.set_frame_on(False)

@@ -130,7 +130,9 @@ def picture_figure(panels: Sequence[Panel], title: str, caption: str = "") -> Fi
     """Place panels side by side, pixel for pixel, with the names of their rows to the left."""
     cell_height = 64 if len(panels) == 1 else 32
     grids = [
-        image_grid(_resized(panel.examples, cell_height, 1200 // panel.columns), panel.columns)
+        image_grid(
+            resized_to_fit(panel.examples, cell_height, 1200 // panel.columns), panel.columns
+        )
         for panel in panels
     ]
     names = [[short_name(name) for name in panel.row_names] for panel in panels]
@@ -160,8 +162,14 @@ def picture_figure(panels: Sequence[Panel], title: str, caption: str = "") -> Fi
     return figure
 
 
-def _resized(examples: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """Return examples enlarged by a whole number to fit, or shrunk where they are far larger."""
+def resized_to_fit(examples: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """Return examples enlarged by a whole number to fit, or shrunk where they are far larger.
+
+    Args:
+        examples: (n, h, w, c).
+        height: of a cell, pixels.
+        width: of a cell, pixels.
+    """
     enlarged = min(height // examples.shape[1], width // examples.shape[2])
     if enlarged > 1:
         return examples.repeat(enlarged, axis=1).repeat(enlarged, axis=2)

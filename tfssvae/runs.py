@@ -403,10 +403,8 @@ def _draw(folder: Path, model, data: Data, metrics: dict[str, Any]) -> None:
             figures["latent"] = evaluation.latent_scatter_figure(model, x, y, data.class_names)
         if hasattr(model, "latent_dims"):
             rows = evaluation.choose_rows(len(shown), _MOST_CODES)
-            codes = evaluation.code_layers(model, shown[rows])
-            figures["codes"] = evaluation.code_layers_figure(
-                codes, np.asarray(data.y_test)[rows], data.class_names, "codes coloured by class"
-            )
+            codes, y = evaluation.code_layers(model, shown[rows]), np.asarray(data.y_test)[rows]
+            figures["codes"] = evaluation.code_layers_figure(codes, y, data.class_names)
     for name, figure in figures.items():
         evaluation.save_figure(figure, folder / f"{name}.png")
 

@@ -136,14 +136,15 @@ def picture_figure(panels: Sequence[Panel], title: str, caption: str = "") -> Fi
         for panel in panels
     ]
     names = [[short_name(name) for name in panel.row_names] for panel in panels]
-    left = int(_EM * _FONT * max(len(name) for column in names for name in column)) + 18
+    lefts = [int(_EM * _FONT * max(map(len, column))) + 18 for column in names]
     top, bottom, right = 40, 34 if caption else 12, 12
     height = top + bottom + max(len(grid) for grid in grids)
-    needed = sum(left + grid.shape[1] for grid in grids) + right
+    needed = sum(lefts) + sum(grid.shape[1] for grid in grids) + right
     width = max(needed, int(_EM * _TITLE_FONT * len(title)) + 2 * right)
     figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
-    x = left + (width - needed) // 2
-    for grid, column in zip(grids, names, strict=True):
+    x = (width - needed) // 2
+    for grid, column, left in zip(grids, names, lefts, strict=True):
+        x += left
         y = height - top - grid.shape[0]
         size = (grid.shape[1] / width, grid.shape[0] / height)
         axes = figure.add_axes((x / width, y / height, *size))
@@ -156,7 +157,7 @@ def picture_figure(panels: Sequence[Panel], title: str, caption: str = "") -> Fi
         axes.set_xticks([])
         axes.tick_params(length=0)
         axes.set_frame_on(False)
-        x += grid.shape[1] + left
+        x += grid.shape[1]
     figure.suptitle(title, fontsize=_TITLE_FONT, y=1 - 20 / height, va="center")
     figure.supxlabel(caption, fontsize=_FONT, y=bottom / 2 / height, va="center")
     return figure

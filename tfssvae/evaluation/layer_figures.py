@@ -31,7 +31,7 @@ def code_layers_figure(
 
     Args:
         layers: name -> (n, d) codes, see `code_layers`.
-        labels: (n,) classes or clusters 0..K-1; -1, where there is none, is grey.
+        labels: (n,) classes, or clusters, 0..K-1; -1, where there is none, is grey.
         class_names: K names.
         title: above the picture.
 

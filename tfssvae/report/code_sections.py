@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from tfssvae import evaluation
+from tfssvae.evaluation.model_names import model_name
 from tfssvae.report.page import Section
 from tfssvae.report.run import Run
 from tfssvae.runs import has_labels
@@ -95,7 +96,7 @@ def _layers(runs: Sequence[Run], x, y, per_run: PerRun) -> Iterator[Section]:
     names = runs[0].data.class_names
 
     def draw(run: Run, labels, coloured: str):
-        title = f"codes coloured by {coloured}"
+        title = f"{model_name(run.model)}: codes coloured by {coloured}"
         codes = evaluation.code_layers(run.model, x)
         return evaluation.code_layers_figure(codes, labels, names, title)
 

@@ -13,7 +13,7 @@ from tfssvae.evaluation.class_names import check_class_names, short_name
 from tfssvae.evaluation.codes import principal_components, top_codes
 from tfssvae.evaluation.embedding import class_legend, legend_columns, scatter_classes
 from tfssvae.evaluation.figures import Panel, picture_figure
-from tfssvae.evaluation.images import as_pictures, image_grid
+from tfssvae.evaluation.images import SEPARATOR, as_pictures, image_grid
 from tfssvae.evaluation.latent import plane_points
 from tfssvae.evaluation.model_names import model_name
 from tfssvae.evaluation.style import ink
@@ -165,7 +165,12 @@ def generation_figure(model, x: ArrayLike, columns: int = 8, seed: int = 0) -> F
         "reconstructions": model.reconstruct(images),
         "samples": random_images(model, len(images), seed),
     }
-    panels = [Panel(as_pictures(part), columns, [name]) for name, part in parts.items()]
+    # A frame of one pixel: images of digits may fill theirs.
+    frame = ((0, 0), (1, 1), (1, 1), (0, 0))
+    panels = [
+        Panel(np.pad(as_pictures(part), frame, constant_values=SEPARATOR), columns, [name])
+        for name, part in parts.items()
+    ]
     title = f"{model_name(model)}: inputs, reconstructions and random samples"
     return picture_figure(panels, title)
 

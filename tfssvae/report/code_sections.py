@@ -103,8 +103,8 @@ def _layers(runs: Sequence[Run], x, y, per_run: PerRun) -> Iterator[Section]:
     if has_labels(y):
         yield per_run(
             "Layers of codes",
-            "The first two principal components of each layer of codes: what says the class "
-            "should do so in the top layer, the style being left to the layers below.",
+            "The first two principal components of each layer of codes, the one next to the image "
+            "first: where classes lie apart, the layer says the class.",
             "Principal components of the codes",
             lambda run: draw(run, y, "class"),
             layered,

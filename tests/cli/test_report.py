@@ -274,7 +274,13 @@ def test_a_method_without_a_classifier_has_no_feature_map(tmp_path, capsys):
 def test_a_designed_latent_space_is_shown(tmp_path, capsys):
     pictures = {"Latent space", "Latent plane", "V-nat"}
     run = make_run(tmp_path / "exon", DIGITS, "exon", latent_dim=2)
+    metrics = json.loads((run / "metrics.json").read_text())
+    metrics["test"] = {"kl_z1": 1.5, "active_units_z1": 3, "accuracy": 2.0}
+    (run / "metrics.json").write_text(json.dumps(metrics))
     page, _ = report(capsys, run)
+    # What is not measured for the report comes from the run.
+    assert page.row("units of z1 in use") == ["3"]
+    assert page.row("accuracy") != ["200.00%"]
     assert pictures <= set(page.headings)
     assert_alone(page)
     other = make_run(tmp_path / "m2", DIGITS)

@@ -401,7 +401,7 @@ def _draw(folder: Path, model, data: Data, metrics: dict[str, Any]) -> None:
         if hasattr(model, "components") and model.latent_dim > 1:
             x, y = shown[:_MOST_CODES], np.asarray(data.y_test)[:_MOST_CODES]
             figures["latent"] = evaluation.latent_scatter_figure(model, x, y, data.class_names)
-        if hasattr(model, "latent_dims"):
+        if hasattr(model, "latent_dims") and len(shown) > 1:
             rows = evaluation.choose_rows(len(shown), _MOST_CODES)
             codes, y = evaluation.code_layers(model, shown[rows]), np.asarray(data.y_test)[rows]
             figures["codes"] = evaluation.code_layers_figure(codes, y, data.class_names)

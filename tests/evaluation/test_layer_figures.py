@@ -167,6 +167,16 @@ def test_every_class_is_drawn_with_what_it_is_taken_for(untapped):
     assert rows == ["mean code", "axis 1, -1 sd", "axis 1, +1 sd", "axis 2, -1 sd", "axis 2, +1 sd"]
 
 
+def test_one_labelled_image_has_one_code(untapped):
+    one = data.load("digits", labels_per_class={4: 1})
+    axes = drawn(evaluation.decoded_classes_figure(untapped, one)).axes[0]
+    code = untapped.encode(one.x_train[one.labelled_indices])
+    found = cells(axes, 1, 10)[..., 2:-2, 2:-2][0, :, ::7, ::7]
+    expected = images_at(untapped, np.tile(code, (10, 1)), np.arange(10))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["only code"]
+
+
 def test_what_has_no_plane_is_refused(m2, rows):
     x, y = rows
     with pytest.raises(InputError, match="two dimensions"):

@@ -29,7 +29,7 @@ def decoded_classes_figure(model, data, report: Mapping[str, Any] | None = None)
 
     Args:
         model: a method with `images_of_codes`.
-        data: the `Data` that it was trained on, with two labelled images at least.
+        data: the `Data` that it was trained on.
         report: what `free_class_report` says: below each column what the image in the top row is
             taken for, and how surely.
 
@@ -77,6 +77,8 @@ def _framed(images: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _codes_of_rows(codes: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
     """Return row name -> code: the mean, and both ways along the principal axes."""
+    if len(codes) == 1:
+        return {"only code": codes[0].astype("float64")}
     found = principal_components(codes, min(2, codes.shape[1]))
     rows = {"mean code": found.mean}
     for number, (axis, deviation) in enumerate(zip(found.axes, found.deviation, strict=True), 1):

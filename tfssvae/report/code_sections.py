@@ -28,9 +28,11 @@ def code_sections(runs: Sequence[Run], per_run: PerRun) -> Iterator[Section]:
         yield from _decoded_classes(runs, per_run)
     if data.x_test is None or data.y_test is None:
         return
+    yield from _designed(runs, data.x_test[:_CODES], data.y_test[:_CODES], per_run)
+    if len(data.x_test) == 1:
+        return  # one code has no components, and spans no plane
     rows = evaluation.choose_rows(len(data.x_test), _CODES)
     x, y = data.x_test[rows], data.y_test[rows]
-    yield from _designed(runs, data.x_test[:_CODES], data.y_test[:_CODES], per_run)
     yield from _layers(runs, x, y, per_run)
     if len(data.input_shape) == 3:
         yield from _planes(runs, x, y, per_run)

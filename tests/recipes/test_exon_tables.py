@@ -40,25 +40,28 @@ def test_every_row_is_there_with_every_metric():
 
 
 @pytest.mark.parametrize("epochs", [100, 20])
-def test_the_rate_on_mnist_falls_from_the_tenth_epoch_on(epochs):
-    config = settings("mnist", 0.25, 400, epochs)
-    rate = revived(config["learning_rate"])
+def test_the_classifiers_rate_on_mnist_falls_from_the_tenth_epoch_on(epochs):
+    optimizer = revived(settings("mnist", 0.25, 400, epochs)["optimizer"])
+    classifier, others = optimizer.of("classifier"), optimizer.of("encoder")
     per_epoch = 400 * epochs / 100
     for epoch in (0, 5, 9.9, 10, 50, 100):
         factor = np.exp(-5 * (1 - (100 - epoch) / 100) ** 2) if epoch >= 10 else 1
-        assert float(rate(epoch * per_epoch)) == pytest.approx(0.003 * factor, rel=1e-5)
-    optimizer = revived(config["optimizer"])
-    assert optimizer.weight_decay == pytest.approx(5e-4)
-    assert float(optimizer._learning_rate(50 * per_epoch)) == float(rate(50 * per_epoch))
+        rate = classifier._learning_rate(epoch * per_epoch)
+        assert float(rate) == pytest.approx(0.003 * factor, rel=1e-5)
+    assert classifier.weight_decay == pytest.approx(5e-4)
+    assert float(others.learning_rate) == pytest.approx(0.003)
+    assert others.weight_decay is None
 
 
-def test_the_rate_on_cifar_drops_four_times_and_falls_at_the_end():
-    rate = revived(settings("cifar10", 0.05, 100, 600)["learning_rate"])
+def test_the_classifiers_rate_on_cifar_drops_four_times_and_falls_at_the_end():
+    optimizer = revived(settings("cifar10", 0.05, 100, 600)["optimizer"])
+    rate = optimizer.of("classifier")._learning_rate
     for epoch, power in ((0, 0), (249, 0), (251, 1), (351, 2), (451, 3), (549, 3)):
         assert float(rate(epoch * 100)) == pytest.approx(1e-3 * 0.1**power, rel=1e-4)
     for epoch in (551, 575, 600):
         factor = np.exp(-5 * (1 - (600 - epoch) / 50) ** 2)
         assert float(rate(epoch * 100)) == pytest.approx(1e-7 * factor, rel=1e-3)
+    assert float(optimizer.of("decoder").learning_rate) == pytest.approx(1e-3)
 
 
 @pytest.mark.parametrize(("data", "lambda_1", "ramp"), [("mnist", 6000, 10), ("cifar10", 5000, 50)])

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tfssvae.checks import InputError, check_count, check_labels, check_probabilities, closest
 from tfssvae.data import images, splits
-from tfssvae.data.arrays import Source, make_source
+from tfssvae.data.arrays import Source, make_source, of_classes
 from tfssvae.data.sources import load_source
 
 _BINARIZE = ("fixed", "dynamic")
@@ -220,6 +220,7 @@ def load(
     label_key: str | None = None,
     num_classes: int | None = None,
     unfeatured: ArrayLike | str | None = None,
+    classes: Sequence[int | str] | None = None,
 ) -> Data:
     """Loads a data set and chooses the labels that the model may see.
 
@@ -246,6 +247,8 @@ def load(
         unfeatured: labels that have no example, for methods that learn from them: (F,) classes,
             (F, K) class probabilities, of which a class is drawn each time, or "classes", every
             class once.
+        classes: only the rows of these classes (indices or names, at least two), which are
+            numbered anew in this order; all other arguments then speak of them.
 
     Raises:
         InputError: for bad input; the message says what to do.
@@ -259,6 +262,8 @@ def load(
         raise InputError(
             f'"{source.name}" has {len(source.class_names)} classes, not num_classes={num_classes}.'
         )
+    if classes is not None:
+        source = of_classes(source, classes)
     return _make_data(
         source,
         labels_per_class=labels_per_class,

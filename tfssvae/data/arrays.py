@@ -106,9 +106,9 @@ def of_classes(source: Source, classes: Sequence[int | str]) -> Source:
     x_train, y_train = rows(source.x_train, source.y_train)
     if x_train is None:
         raise InputError(f"{source.name} has no training row of the classes {list(classes)}.")
-    held_out = (None, None) if source.x_test is None else rows(source.x_test, source.y_test)
+    x_test, y_test = (None, None) if source.x_test is None else rows(source.x_test, source.y_test)
     names = tuple(source.class_names[index] for index in chosen)
-    return Source(x_train, y_train, *held_out, names, source.name)
+    return Source(x_train, y_train, x_test, y_test, names, source.name)
 
 
 def _checked_names(

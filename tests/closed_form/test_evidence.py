@@ -36,11 +36,12 @@ TINY = {
         "epsilon": 0.0,
         "regularizers": [],
     },
+    "parted_vae": {"latent_dim": 1, "style_dim": 1, "hidden": (8,), "sampling": "exact"},
     "untapped": {"latent_dim": 1, "hidden": (8,), "sampling": "exact"},
 }
 """Arguments that leave two latent dimensions at most, over which one can integrate."""
 
-CLASS_IS_OUTSIDE = {"vae", "m1", "exon"}
+CLASS_IS_OUTSIDE = {"vae", "m1", "exon", "parted_vae"}
 """Methods whose bound is on log p(x) alone, whatever the class."""
 
 
@@ -102,6 +103,9 @@ def log_joint(name, model, x):
             if name == "sdgm":  # z, then a
                 p_two = model.auxiliary(None, y, one)
                 logits = model.decode(two, y, one)
+            elif name == "parted_vae":  # u, of which the second of the grid is, and z
+                p_two = layers.gaussian(model.prior.mean[k], model.prior.log_var[k])
+                logits = model.decode(two, one)
             elif name == "m1m2":  # z2, then z1
                 p_two = model.code(y, one)
                 logits = model.decode(two)
@@ -185,7 +189,9 @@ def first_kernel(network, index=0):
     return network.merge.kernels[index] if hasattr(network, "merge") else network.layers[0].kernel
 
 
-@pytest.mark.parametrize("name", ["vae", "m2", "m1m2", "adgm", "sdgm", "lvae", "shot_vae", "exon"])
+@pytest.mark.parametrize(
+    "name", ["vae", "m2", "m1m2", "adgm", "sdgm", "lvae", "shot_vae", "exon", "parted_vae"]
+)
 def test_the_bound_is_the_evidence_where_the_posterior_is_exact(name):
     model = tiny(name, **({"batch_norm": False} if name == "lvae" else {}))
     # x depends on the class at most, and every posterior of a latent vector is its prior.
@@ -202,9 +208,12 @@ def test_the_bound_is_the_evidence_where_the_posterior_is_exact(name):
         bound = 12.0  # of log-variances, by tanh (see `layers.GaussianHead`)
         log_var = bound * np.arctanh(model.prior.log_var / bound)
         model.head_z.dense.bias.assign(np.ravel([model.prior.mean, log_var]))
+    if name == "parted_vae":
+        zero(model.prior._mean)
+        model.prior._spread.assign(tf.fill((K, 1), np.arctanh(0.5)))  # log-variances of 0
     joint = log_joint(name, model, X[0])
     if name != "vae":
-        if name == "shot_vae":
+        if name in ("shot_vae", "parted_vae"):
             output = model.head_y
         else:
             output = getattr(model.classifier, "body", model.classifier).layers[-1]

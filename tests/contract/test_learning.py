@@ -16,6 +16,7 @@ SETTINGS = {
     "adgm": {**WIDE, "latent_dim": 20, "auxiliary_dim": 20},
     "sdgm": {**WIDE, "latent_dim": 20, "auxiliary_dim": 20},
     "lvae": {},
+    "parted_vae": {**WIDE, "backbone": "mlp"},
     # Its relaxed class carries more than the class: the classifier then learns from labels alone.
     "untapped": {**WIDE, "sampling": "exact"},
 }

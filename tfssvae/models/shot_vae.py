@@ -284,11 +284,7 @@ class ShotVAE(SemiSupervisedVAE):
         for name, value in values.items():
             capacity = limits.get(name.split("_", 1)[1]) if "_" in name else None
             if capacity is not None:
-                mean = tf.reduce_mean(value)
-                slope = tf.sign(mean - weight_at(capacity, iterations))
-                shift = tf.stop_gradient(tf.abs(mean - weight_at(capacity, iterations)))
-                # One value per row: their mean and its gradient are those of |mean KL - C(t)|.
-                found[name] = shift + slope * (value - tf.stop_gradient(value))
+                found[name] = losses.capacity_distance(value, weight_at(capacity, iterations))
         return found
 
     # What a trained model gives ----------------------------------------------------------------

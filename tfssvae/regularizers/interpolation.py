@@ -8,7 +8,7 @@ from tfssvae.checks import InputError, closest
 from tfssvae.regularizers.base import Regularizer
 from tfssvae.regularizers.codes import code_of_unlabelled
 from tfssvae.regularizers.mixing import mix_rows, mixing_weights, neighbours
-from tfssvae.regularizers.replicas import of_all_replicas, of_this_replica
+from tfssvae.replicas import of_all_replicas, of_this_replica
 from tfssvae.schedules import exponential_ramp
 
 TERM = "interpolation"

@@ -148,6 +148,14 @@ class SemiSupervisedVAE(keras.Model):
         """
         return cls.paper_weights(num_labelled, num_unlabelled) if num_labelled else {}
 
+    @classmethod
+    def recommended_arguments(cls, num_pixels: int, steps: int) -> dict:
+        """Return constructor arguments that depend on the length of a run, such as schedules.
+
+        The command line and `SSVAEClassifier` use them where the user sets none.
+        """
+        return {}
+
     # Construction ------------------------------------------------------------------------------
 
     def finish(self) -> None:

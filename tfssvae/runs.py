@@ -260,10 +260,10 @@ def _build(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
 
 def _made(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
     method = tfssvae.METHODS[config["method"]]
-    arguments = _revived(config["model"])
     steps = config["epochs"] * _order(config, data).steps_per_epoch
     counts = len(data.labelled_indices), len(data.unlabelled_indices)
     pixels = int(np.prod(data.input_shape))
+    arguments = {**method.recommended_arguments(pixels, steps), **_revived(config["model"])}
     regularizers = arguments.setdefault("regularizers", method.paper_regularizers())
     kind = config.get("default_weights", "recommended")
     defaults = default_weights(method, regularizers, *counts, pixels, steps, kind)

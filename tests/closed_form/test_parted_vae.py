@@ -22,7 +22,8 @@ PRIOR = [0.5, 0.3, 0.2]
 def make(spread=0.5, **arguments):
     """Parted-VAE on vectors, with weights far from their initial values."""
     sizes = {"latent_dim": D, "style_dim": S, "hidden": (8,), "class_prior": PRIOR}
-    model = PartedVAE((PIXELS,), K, **{**sizes, **arguments})
+    constant = {"capacity_u": 7.0, "capacity_z": 7.0, "attention_slope": 8.0}
+    model = PartedVAE((PIXELS,), K, **{**sizes, **constant, **arguments})
     rng = np.random.default_rng(1)
     for variable in model.trainable_variables:
         variable.assign(rng.normal(size=variable.shape) * spread)
@@ -151,6 +152,19 @@ def test_the_attention_sharpens_in_training_and_is_sharp_afterwards():
         model.optimizer.iterations.assign(step)
         expected = make(attention_slope=slope).posterior_u(h, y).mean()
         np.testing.assert_allclose(model.posterior_u(h, y, training=True).mean(), expected, 1e-5)
+
+
+def test_schedules_last_as_published_or_as_long_as_the_run():
+    model = PartedVAE((PIXELS,), K)
+    for step, capacity, slope in ((0, 0, 1), (35_000, 2.45, 8), (100_000, 7, 8), (200_000, 7, 8)):
+        assert float(model.capacity_u(step)) == pytest.approx(capacity)
+        assert float(model.capacity_z(step)) == pytest.approx(capacity)
+        assert float(model.attention_slope(step)) == pytest.approx(slope)
+    found = PartedVAE.recommended_arguments(num_pixels=60, steps=100)
+    assert float(found["capacity_u"](100)) == pytest.approx(2)
+    assert float(found["attention_slope"](50)) == pytest.approx(8)
+    large = PartedVAE.recommended_arguments(num_pixels=3072, steps=100)
+    assert float(large["capacity_z"](50)) == pytest.approx(3.5)
 
 
 def test_every_class_has_a_posterior_of_its_own(model):

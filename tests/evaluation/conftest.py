@@ -12,6 +12,7 @@ SMALL_OF = {
     "sdgm": {**SMALL, "auxiliary_dim": 4, "batch_norm": True},
     "lvae": {"latent_dims": (4, 3), "hidden": (24, 16)},
     "exon": {"latent_dim": 2, "hidden": (24, 16), "filters": (4, 8)},
+    "parted_vae": {**SMALL, "style_dim": 3, "backbone": "mlp"},
 }
 
 

@@ -30,13 +30,14 @@ from tfssvae.core import SemiSupervisedVAE, Terms
 from tfssvae.models.exact import class_monitors, every_class, sample_classes
 from tfssvae.noise import Noise
 from tfssvae.replicas import of_all_replicas
+from tfssvae.schedules import linear_ramp
 from tfssvae.weights import Weight, weight_at
 
 # Of MNIST, in the authors' code.
 GAMMA_Z, GAMMA_U, GAMMA_C, GAMMA_H, GAMMA_BC = 15.0, 15.0, 15.0, 30.0, 30.0
-CAPACITY = 7.0
+CAPACITY = linear_ramp(7.0, steps=100_000)
+SLOPE = linear_ramp(8.0, steps=35_000, initial=1.0)
 THRESHOLD = 0.15
-SLOPE = 8.0
 TEMPERATURE = 0.67
 ALPHA = 1000.0  # of the cross-entropy, measured: see docs/methods/parted_vae.md
 SAMPLING = ("gumbel_softmax", "gumbel_max", "exact")
@@ -61,7 +62,9 @@ class PartedVAE(SemiSupervisedVAE):
         decoder: network from (u, z) side by side to the likelihood's parameters, one per pixel;
             instead of the backbone's.
         likelihood: "bernoulli", "gaussian" or a layer (see `layers.get_likelihood`).
-        capacity_u: C_u, nats, a number or a schedule; None leaves the divergence of u as it is.
+        capacity_u: C_u, nats, a number or a schedule; None: no capacity, the divergence of u
+            itself. While it is small, u is what the class says: with a large one from the start the
+            components of p(u) come to mean nothing (see `recommended_arguments`).
         capacity_z: C_z, nats, likewise.
         threshold: tau, the overlap of two components of p(u) that costs nothing.
         attention_slope: k, a number or a schedule; outside of training it is at its end.
@@ -183,6 +186,16 @@ class PartedVAE(SemiSupervisedVAE):
     def paper_weights(cls, num_labelled: int, num_unlabelled: int) -> dict[str, Weight]:
         """Return the published weights, whatever the number of labels."""
         return cls.default_weights()
+
+    @classmethod
+    def recommended_arguments(cls, num_pixels: int, steps: int) -> dict:
+        """Return capacities that rise during the whole run, and an attention sharp after half.
+
+        Small images have less to say: pixels / 30 nats, at most the published 7.
+        """
+        capacity = linear_ramp(min(7.0, num_pixels / 30), max(1, steps))
+        slope = linear_ramp(SLOPE.final, max(1, steps // 2), SLOPE.initial)
+        return {"capacity_u": capacity, "capacity_z": capacity, "attention_slope": slope}
 
     # The model's densities ---------------------------------------------------------------------
 

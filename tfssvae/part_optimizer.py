@@ -1,5 +1,6 @@
 """Rates, schedules and weight decay per part of a model: an optimizer for each."""
 
+import copy
 from collections.abc import Mapping
 
 import keras
@@ -143,6 +144,7 @@ class PartOptimizer(keras.optimizers.Optimizer):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         def revive(value):
+            value = copy.deepcopy(value)  # Keras revives the rate in place
             return keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
 
         parts = {part: revive(value) for part, value in config["parts"].items()}

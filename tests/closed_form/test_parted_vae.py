@@ -252,6 +252,9 @@ def test_the_networks_of_mnist():
     again = networks.parted_decoder(16, (28, 28, 1), seed=1)
     for one, other in zip(decoder.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+    wide = PartedVAE((8, 8, 3), 10, backbone="wide_resnet_10_1")
+    assert wide.encoder.output_shape == (None, 64)
+    assert wide.reconstruct(np.zeros((1, 8, 8, 3), "uint8")).shape == (1, 8, 8, 3)
     model = PartedVAE((28, 28, 1), 10)
     assert [layer.name for layer in (model.encoder, model.decoder)] == ["encoder", "decoder"]
     assert model.encoder.output_shape == (None, 256)
@@ -262,8 +265,9 @@ def test_the_networks_of_mnist():
     [
         ({"temperature": 0.0}, "positive"),
         ({"sampling": "gumbel"}, "gumbel_max"),
-        ({"backbone": "wide"}, "known: conv, mlp"),
+        ({"backbone": "wide"}, "wide_resnet_DEPTH_WIDTH"),
         ({"backbone": "conv"}, "needs images"),
+        ({"backbone": "wide_resnet_10_1"}, "needs images"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, message):

@@ -1,5 +1,7 @@
 """An optimizer for each part of a model, in both drivers, saved, resumed and on two replicas."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -128,6 +130,14 @@ def test_a_saved_model_goes_on_bit_equal(data, batch, tmp_path):
     assert loaded.optimizer.of("classifier").weight_decay == DECAY
     assert int(loaded.optimizer.of("classifier").iterations) == 2
     np.testing.assert_array_equal(flat_weights(loaded), flat_weights(model))
+
+
+def test_reviving_leaves_the_configuration_as_it_was():
+    serialized = keras.saving.serialize_keras_object(two_adams())
+    text = json.dumps(serialized)
+    revived = keras.saving.deserialize_keras_object(serialized)
+    assert json.dumps(serialized) == text
+    assert float(revived.of("classifier")._learning_rate(3)) == float(rate()(3))
 
 
 def test_half_precision_scales_the_loss_around_the_parts(data, batch):

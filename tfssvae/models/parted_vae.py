@@ -41,7 +41,6 @@ THRESHOLD = 0.15
 TEMPERATURE = 0.67
 ALPHA = 1000.0  # of the cross-entropy, measured: see docs/methods/parted_vae.md
 SAMPLING = ("gumbel_softmax", "gumbel_max", "exact")
-BACKBONES = ("conv", "mlp")
 _END = 2**31 - 1  # of a schedule
 
 
@@ -54,8 +53,9 @@ class PartedVAE(SemiSupervisedVAE):
         num_classes: K.
         latent_dim: the size of u, the class-related code.
         style_dim: the size of z, the class-independent code.
-        backbone: the default networks: "conv", the paper's of MNIST, for images, or "mlp"; None:
-            the first where it can be.
+        backbone: the default networks: "conv", the paper's of MNIST, for images; "mlp"; or
+            "wide_resnet_28_4" (depth and width; any others too) with the decoder of `EXoN`'s
+            CIFAR-10. None: the first, or for tables the second.
         hidden: units of the hidden layers of the "mlp" encoder; the decoder has the same in
             reverse. The dense layers of "conv" have as many units as the last.
         encoder: network from x to features h; instead of the backbone's.
@@ -141,28 +141,27 @@ class PartedVAE(SemiSupervisedVAE):
         """Return what builds the encoder, and what builds the decoder."""
         options = {"dtype": self.dtype_policy, "seed": self.seed}
         x, codes = self.example_shape, self.latent_dim + self.style_dim
-        images = len(x) == 3
-        backbone = self.backbone or ("conv" if images else "mlp")
-        if backbone not in BACKBONES:
-            raise InputError(f"unknown backbone {backbone!r}: {closest(str(backbone), BACKBONES)}")
-        if backbone == "conv":
-            if not images:
-                raise InputError(f'the backbone "conv" needs images, got shape {x}')
-            options["hidden"] = self.hidden[-1]
-            return (
-                partial(networks.parted_encoder, x, name="encoder", **options),
-                partial(networks.parted_decoder, codes, x, name="decoder", **options),
+        backbone = self.backbone or ("conv" if len(x) == 3 else "mlp")
+        sizes = networks.wide_resnet_sizes(str(backbone))
+        if backbone == "mlp":
+            encoder = partial(networks.mlp, x, self.hidden)
+            decoder = partial(networks.mlp, (codes,), self.hidden[::-1], self.num_pixels)
+        elif backbone == "conv":
+            encoder = partial(networks.parted_encoder, x, hidden=self.hidden[-1])
+            decoder = partial(networks.parted_decoder, codes, x, hidden=self.hidden[-1])
+        elif sizes is not None:
+            encoder = partial(networks.wide_resnet, x, *sizes)
+            decoder = partial(networks.exon_decoder, codes, x)
+        else:
+            raise InputError(
+                f'unknown backbone {backbone!r}: use "conv", "mlp" or "wide_resnet_DEPTH_WIDTH", '
+                "such as wide_resnet_28_4"
             )
+        if backbone != "mlp" and len(x) != 3:
+            raise InputError(f"the backbone {backbone!r} needs images, got shape {x}")
         return (
-            partial(networks.mlp, x, self.hidden, name="encoder", **options),
-            partial(
-                networks.mlp,
-                (codes,),
-                self.hidden[::-1],
-                self.num_pixels,
-                name="decoder",
-                **options,
-            ),
+            partial(encoder, name="encoder", **options),
+            partial(decoder, name="decoder", **options),
         )
 
     @property

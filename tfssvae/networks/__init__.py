@@ -10,7 +10,7 @@ from tfssvae.networks.exon import (
 )
 from tfssvae.networks.mlp import conditional_mlp, mlp
 from tfssvae.networks.parted import parted_decoder, parted_encoder
-from tfssvae.networks.wide_resnet import class_conv_transpose, wide_resnet
+from tfssvae.networks.wide_resnet import class_conv_transpose, wide_resnet, wide_resnet_sizes
 
 __all__ = [
     "ConditionalNetwork",
@@ -27,4 +27,5 @@ __all__ = [
     "parted_decoder",
     "parted_encoder",
     "wide_resnet",
+    "wide_resnet_sizes",
 ]

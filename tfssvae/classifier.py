@@ -362,10 +362,11 @@ def _build_model(
     for name in arguments:
         if name not in known:
             raise InputError(f'method "{method}" has no argument "{name}": {closest(name, known)}')
+    pixels = int(np.prod(data.input_shape))
+    arguments = {**method_class.recommended_arguments(pixels, steps), **arguments}
     if weights is None:
         counts = len(data.labelled_indices), len(data.unlabelled_indices)
         arguments = {"regularizers": method_class.paper_regularizers(), **arguments}
-        pixels = int(np.prod(data.input_shape))
         weights = default_weights(method_class, arguments["regularizers"], *counts, pixels, steps)
     model = method_class(
         data.input_shape, data.num_classes, weights=weights, seed=data.seed, **arguments

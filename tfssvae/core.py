@@ -13,6 +13,7 @@ from tfssvae import checks
 from tfssvae.batch import Batch, make_batch
 from tfssvae.layers import Augmentation, scale_images
 from tfssvae.noise import Noise
+from tfssvae.part_optimizer import PartOptimizer
 from tfssvae.trackers import NamedMeans
 from tfssvae.weights import Weight, is_one, resolve_weights, weight_at
 
@@ -146,6 +147,14 @@ class SemiSupervisedVAE(keras.Model):
         `SSVAEClassifier` use them where the user sets none.
         """
         return cls.paper_weights(num_labelled, num_unlabelled) if num_labelled else {}
+
+    @classmethod
+    def recommended_arguments(cls, num_pixels: int, steps: int) -> dict:
+        """Return constructor arguments that depend on the length of a run, such as schedules.
+
+        The command line and `SSVAEClassifier` use them where the user sets none.
+        """
+        return {}
 
     # Construction ------------------------------------------------------------------------------
 
@@ -377,12 +386,19 @@ class SemiSupervisedVAE(keras.Model):
     # Keras's own entry points, with input checked before any work ------------------------------
 
     def compile(self, optimizer="adam", loss=None, **kwargs):
-        """Configure training; as in Keras, but the loss is the method's own."""
+        """Configure training; as in Keras, but the loss is the method's own.
+
+        A `training.PartOptimizer` gives parts of the model rates and weight decay of their own.
+        """
         if loss is not None:
             raise checks.InputError(
                 f"{type(self).__name__} brings its own loss: leave `loss` out and use `weights` "
                 "and `regularizers` of the model to change it"
             )
+        optimizer = keras.optimizers.get(optimizer)
+        unscaled = getattr(optimizer, "inner_optimizer", optimizer)
+        if isinstance(unscaled, PartOptimizer):
+            unscaled.bind(self)
         super().compile(optimizer=optimizer, loss=None, **kwargs)
         self._prepared = False
 

@@ -44,7 +44,8 @@ def reproduce(
         epochs: of each run; None: the paper's. Schedules shrink in proportion.
         seeds: each draws labels, initial weights, order and noise.
         rows: names of rows; None: all.
-        out: folder of the runs and of table.md and table.json; None: under runs/reproduce.
+        out: folder of the runs and of table.md and table.json, and of figure.png where the paper
+            has a figure; None: under runs/reproduce.
         data_dir: see `data.load`.
         say: receives a line for people at each stage.
 
@@ -75,6 +76,11 @@ def reproduce(
             _write(out / "table.json", _json(table, chosen, results, name, data, epochs))
             say(f"\n{text}")
     say(f"the table is in {out / 'table.md'}, for machines in {out / 'table.json'}")
+    if table.draw is not None:
+        loaded = {row.title: runs.load_run(out / f"{row.name}-seed{seeds[0]}") for row in chosen}
+        models = {title: model for title, (model, _) in loaded.items()}
+        evaluation.save_figure(table.draw(models, loaded[chosen[0].title][1]), out / "figure.png")
+        say(f"the paper's figure, with seed {seeds[0]}, is in {out / 'figure.png'}")
     curves = _label_curves(chosen, results)
     if any(len(curve) > 1 for curve in curves.values()):
         picture = out / "labels.png"
@@ -230,11 +236,10 @@ def _json(table: Table, rows, results: Results, name: str, data: str, epochs: in
 
 
 def _markdown(table: Table, rows, results: Results, name: str, data: str, epochs: int) -> str:
-    header, rule = ["model", "runs"], ["---", "---"]
+    header = ["model", "runs"]
     for metric, unit in table.metrics.items():
         header += [f"{metric.replace('_', ' ')}, {unit}", "published", "minus the row without"]
-        rule += ["---"] * 3
-    lines = [f"| {' | '.join(header)} |", f"| {' | '.join(rule)} |"]
+    body: list[list[str]] = []
     seeds: dict[int, None] = {}
     seconds = []
     for row in rows:
@@ -252,7 +257,11 @@ def _markdown(table: Table, rows, results: Results, name: str, data: str, epochs
                 "" if published is None else f"{published * scale:.{digits}f}",
                 _spread(differences, scale, digits, "+") if differences else "",
             ]
-        lines.append(f"| {' | '.join(cells)} |")
+        body.append(cells)
+    filled = [column for column in zip(header, *body, strict=True) if any(column[1:])]
+    printed = [*zip(*filled, strict=True)]
+    printed.insert(1, ("---",) * len(filled))
+    lines = [f"| {' | '.join(cells)} |" for cells in printed]
     tests = [
         f"One-way ANOVA over {factor}: F = {test['f']:.2f}, p = {test['p']:.2f}."
         for factor, test in _analyses(table, results).items()

@@ -28,7 +28,13 @@ from tfssvae.defaults import default_weights
 from tfssvae.models import register
 from tfssvae.models.supervised import labels_alone
 from tfssvae.run_lock import claimed
-from tfssvae.training import Checkpoint, TensorBoardImages, restore_latest, train
+from tfssvae.training import (
+    Checkpoint,
+    PartOptimizer,
+    TensorBoardImages,
+    restore_latest,
+    train,
+)
 from tfssvae.training.progress import ProgressLines, StopWhenDiverged
 
 _EVALUATION_BATCH = 500
@@ -50,7 +56,8 @@ def start_run(folder: Path, config: dict[str, Any], say: Say = print) -> dict[st
             (batch sizes; None: 100 and 200, or fewer where there are fewer rows), "driver" ("loop"
             or "fit"), "precision", "learning_rate" (a number or a serialised schedule),
             "checkpoint_seconds", and optionally "unfeatured" (labels without images a step, of
-            those in "data"), "optimizer" (serialised; instead of Adam with the learning rate),
+            those in "data"), "optimizer" (serialised, such as a `training.PartOptimizer`; instead
+            of Adam with the learning rate),
             "default_weights" ("recommended", "paper" or "none": the weights that "model" does not
             set), "baseline" (False leaves out the classifier trained on the labels alone) and
             "likelihood_samples" (numbers of importance samples with each of which log p(x) of the
@@ -277,10 +284,10 @@ def _build(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
 
 def _made(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
     method = tfssvae.METHODS[config["method"]]
-    arguments = _revived(config["model"])
     steps = config["epochs"] * _order(config, data).steps_per_epoch
     counts = len(data.labelled_indices), len(data.unlabelled_indices)
     pixels = int(np.prod(data.input_shape))
+    arguments = {**method.recommended_arguments(pixels, steps), **_revived(config["model"])}
     regularizers = arguments.setdefault("regularizers", method.paper_regularizers())
     kind = config.get("default_weights", "recommended")
     defaults = default_weights(method, regularizers, *counts, pixels, steps, kind)
@@ -373,7 +380,10 @@ def _run_driver(model, data: Data, config, folder: Path, state: dict) -> dict[st
 def _baseline(model: SemiSupervisedVAE, data: Data, config: dict[str, Any]) -> dict[str, Any]:
     """Train the same classifier on the labels alone, until it can learn no more from them."""
     baseline = labels_alone(model)
-    baseline.compile(_optimizer(config))
+    optimizer = _optimizer(config)
+    if isinstance(optimizer, PartOptimizer):
+        optimizer = optimizer.of("classifier")
+    baseline.compile(optimizer)
     order = training_order(data, config["labelled"], 0)
     epochs = -(-_MIN_STEPS // order.steps_per_epoch)
     train(baseline, data, epochs, config["labelled"], 0, jit_compile=False, verbose=0)

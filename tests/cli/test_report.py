@@ -19,6 +19,7 @@ from tfssvae.cli import main
 from tfssvae.regularizers import MIER
 from tfssvae.report.page import Picture, Section, Table, page_html
 from tfssvae.report.run import Run, check_same_data, named_apart
+from tfssvae.training import PartOptimizer, ramp_down
 
 HISTORY = {
     "loss": [3.0, 2.0],
@@ -82,7 +83,7 @@ def assert_alone(page):
     assert not re.search(r"url\(|@import|https?:", page.text)
 
 
-def make_run(folder, source, name="m2", history=HISTORY, **arguments):
+def make_run(folder, source, name="m2", history=HISTORY, optimizer=None, **arguments):
     """Fill a run folder as training does, without training."""
     loaded = data.load(**source)
     sizes = {"latent_dim": 3, "hidden": (12,), **arguments}
@@ -104,6 +105,8 @@ def make_run(folder, source, name="m2", history=HISTORY, **arguments):
         "precision": "float32",
         "learning_rate": 1e-3,
     }
+    if optimizer is not None:
+        config["optimizer"] = serialize(optimizer)
     (folder / "config.json").write_text(json.dumps(config))
     metrics = {"seconds": 61.4, "history": history, "environment": {"keras": "3.0", "devices": "X"}}
     (folder / "metrics.json").write_text(json.dumps(metrics))
@@ -165,8 +168,14 @@ def test_the_report_of_a_trained_run(tmp_path, capsys):
 def test_runs_side_by_side(tmp_path, capsys):
     plain = make_run(tmp_path / "plain", DIGITS)
     longer = {key: [*values, values[-1]] for key, values in HISTORY.items()}
+    sgd = keras.optimizers.SGD(ramp_down(0.1, 5, 9), momentum=0.9)
+    adam = keras.optimizers.Adam(2e-3, weight_decay=0.5)
     mier = make_run(
-        tmp_path / "mier", DIGITS, history=longer, regularizers=[MIER(beta=2.0, name="mier")]
+        tmp_path / "mier",
+        DIGITS,
+        history=longer,
+        optimizer=PartOptimizer(sgd, {"classifier": adam}),
+        regularizers=[MIER(beta=2.0, name="mier")],
     )
     out = tmp_path / "new folder" / "page.html"
     # Naming a run twice shows it once.
@@ -177,6 +186,12 @@ def test_runs_side_by_side(tmp_path, capsys):
     assert page.row("settings") == [
         "those of the method",
         "regularizers=(MIER(beta=2, gamma=1, momentum=0))",
+    ]
+    falling = "RampDown(rate=0.1, begin=5, steps=9, gamma=5, origin=0)"
+    assert page.row("optimizer") == [
+        "Adam(learning_rate=0.001)",
+        f"default: SGD(learning_rate={falling}, momentum=0.9); "
+        "classifier: Adam(learning_rate=0.002, weight_decay=0.5)",
     ]
     assert len(page.row("accuracy")) == 2
     # The models are equal but for the regularizer, which a bound does not know.

@@ -3,7 +3,10 @@
 import json
 
 import pytest
+from PIL import Image
 
+import tfssvae
+from tfssvae import runs
 from tfssvae.cli import main
 
 ARGUMENTS = ["reproduce", "mier/table1", "--data", "digits", "--epochs", "1", "--rows", "lvae"]
@@ -34,6 +37,29 @@ def test_the_table_is_the_runs(folder):
     text = (folder / "table.md").read_text()
     assert "LVAE+MIER" in text
     assert "seeds 0 1" in text
+
+
+def test_the_figure_of_a_paper_is_drawn_from_the_models_of_the_first_seed(tmp_path, monkeypatch):
+    data = tfssvae.data.load("digits", classes=[0, 1])
+    model = tfssvae.METHODS["exon"]((8, 8, 1), 2, hidden=(4,), filters=(2,))
+    loaded = []
+
+    def load_run(folder):
+        loaded.append(folder.name)
+        return model, data
+
+    test = {"error": 0.25, "kl_to_prior": 1.5, "recall": [1, 1]}
+    monkeypatch.setattr(runs, "load_run", load_run)
+    monkeypatch.setattr(runs, "start_run", lambda *_: {"seconds": 1.0, "test": test})
+    arguments = ["reproduce", "exon/figure6", "--data", "digits", "--epochs", "1"]
+    rows = ["--rows", "distance=8", "distance=32", "--seeds", "3", "4", "--out", str(tmp_path)]
+    assert main([*arguments, *rows]) == 0
+    assert loaded == ["distance=8-seed3", "distance=32-seed3"]
+    with Image.open(tmp_path / "figure.png") as picture:
+        assert picture.size[0] > 11 * 64
+    table = (tmp_path / "table.md").read_text()
+    assert "| distance 32 | 2 | 25.00 ± 0.00 | 1.5000 ± 0.0000 |" in table
+    assert "published" not in table
 
 
 def test_finished_runs_are_kept(folder, capsys):

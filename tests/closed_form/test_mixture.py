@@ -90,7 +90,7 @@ def test_overlap_is_the_integral_of_the_geometric_mean():
     one, two = stats.norm(0.3, 0.7), stats.norm(1.9, 1.6)
     expected, _ = integrate.quad(lambda z: np.sqrt(one.pdf(z) * two.pdf(z)), -12, 14)
     found = layers.component_overlap([[0.3], [1.9]], [[0.49], [2.56]])
-    np.testing.assert_allclose(found, [[1, expected], [expected, 1]], rtol=1e-7)
+    np.testing.assert_allclose(found, [[1, expected], [expected, 1]], rtol=1e-6)
     circle = GaussianMixturePrior(*layers.circle_layout(10, 4.0)).overlap()
     np.testing.assert_allclose(np.diag(circle, 1), np.exp(-2), rtol=1e-5)
     assert circle[0, 5] < 1e-8

@@ -17,14 +17,18 @@ SMALL_OF = {
     "lvae": {"latent_dims": (4, 3), "hidden": (24, 16)},
     "exon": {"latent_dim": 2, "hidden": (24, 16), "filters": (4, 8)},
     "cagem": {"latent_dims": (4, 3), "hidden": (24, 16)},
+    "parted_vae": {**SMALL, "style_dim": 3, "backbone": "mlp"},
 }
 """The same of the methods that have other arguments."""
 
 NOISELESS = {"exon": {"dropout": 0.0}}
 """Arguments without which networks draw noise of their own, which each replica draws for itself."""
 
-GENTLE = {"exon": {"weights": {"classification": 1.0, "*_consistency": 1.0}}}
-"""Arguments without which plain gradient descent would diverge: weights in the thousands."""
+GENTLE = {
+    "exon": {"weights": {"classification": 1.0, "*_consistency": 1.0}},
+    "parted_vae": {"weights": {"*": 1.0, "kl_u": 0.05}},
+}
+"""Arguments without which plain gradient descent would diverge, or float16 overflow."""
 
 
 THOROUGH = {"m2", "lvae", "untapped"}

@@ -16,6 +16,7 @@ SETTINGS = {
     "adgm": {**WIDE, "latent_dim": 20, "auxiliary_dim": 20},
     "sdgm": {**WIDE, "latent_dim": 20, "auxiliary_dim": 20},
     "lvae": {},
+    "parted_vae": {**WIDE, "backbone": "mlp"},
     # Its relaxed class carries more than the class: the classifier then learns from labels alone.
     "untapped": {**WIDE, "sampling": "exact"},
     "cagem": {**WIDE, "latent_dims": (16, 8), "batch_norm": False},
@@ -38,7 +39,11 @@ def accuracies(name):
         method = tfssvae.METHODS[name]
         counts = len(data.labelled_indices), len(data.unlabelled_indices)
         steps = EPOCHS * -(-counts[1] // 200)
-        settings = {"regularizers": method.paper_regularizers(), **SETTINGS.get(name, WIDE)}
+        settings = {
+            "regularizers": method.paper_regularizers(),
+            **method.recommended_arguments(64, steps),
+            **SETTINGS.get(name, WIDE),
+        }
         weights = default_weights(method, settings["regularizers"], *counts, 64, steps)
         model = method(data.input_shape, 10, weights=weights, seed=seed, **settings)
         alone = labels_alone(model)

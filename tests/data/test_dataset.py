@@ -9,6 +9,7 @@ import pytest
 import tfssvae.data
 from tfssvae.checks import InputError
 from tfssvae.data import from_arrays, load, load_split
+from tfssvae.data.arrays import make_source, of_classes
 
 X = np.arange(20 * 4, dtype=np.uint8).reshape(20, 2, 2)
 Y = np.array([0, 1] * 7 + [2] * 4 + [-1] * 2)
@@ -167,6 +168,47 @@ def test_load_digits_and_its_options():
     assert names == tuple("0123456789")
     with pytest.raises(InputError, match='"digits" has 10 classes, not num_classes=9'):
         load("digits", num_classes=9)
+
+
+def test_some_classes_of_a_data_set_are_a_data_set(tmp_path):
+    whole = load("digits")
+    data = load("digits", classes=["7", 3], labels_per_class=4, seed=1)
+    assert data.class_names == ("7", "3")
+    for found, y, x, all_y in (
+        (data.x_train, data.hidden_labels, whole.x_train, whole.hidden_labels),
+        (data.x_test, data.y_test, whole.x_test, whole.y_test),
+    ):
+        kept = np.isin(all_y, [7, 3])
+        np.testing.assert_array_equal(found, x[kept])
+        np.testing.assert_array_equal(y, np.where(all_y[kept] == 7, 0, 1))
+    assert np.bincount(data.y_train[data.y_train >= 0]).tolist() == [4, 4]
+    data.save_split(tmp_path / "split.json")
+    again = load("digits", classes=["7", 3], split=tmp_path / "split.json")
+    np.testing.assert_array_equal(again.labelled_indices, data.labelled_indices)
+
+
+def test_rows_without_a_label_are_of_no_class():
+    source = make_source(X, Y, name="toy")  # Y has -1 in it
+    assert (source.y_train < 0).any()
+    found = of_classes(source, [1, 0])
+    kept = np.isin(Y, [0, 1])
+    np.testing.assert_array_equal(found.x_train[..., 0], X[kept])
+    np.testing.assert_array_equal(found.y_train, 1 - Y[kept])
+    assert found.x_test is None
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        ([3], "at least two"),
+        ([3, 3], "classes names a class twice"),
+        ([3, 10], "Unknown class 10"),
+        ("37", "must be a list"),
+    ],
+)
+def test_classes_that_are_no_choice_are_refused(classes, message):
+    with pytest.raises(InputError, match=message):
+        load("digits", classes=classes)
 
 
 def test_saved_split_gives_the_same_rows(tmp_path):

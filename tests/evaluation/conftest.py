@@ -13,6 +13,7 @@ SMALL_OF = {
     "lvae": {"latent_dims": (4, 3), "hidden": (24, 16)},
     "exon": {"latent_dim": 2, "hidden": (24, 16), "filters": (4, 8)},
     "cagem": {"latent_dims": (4, 3), "hidden": (24, 16)},
+    "parted_vae": {**SMALL, "style_dim": 3, "backbone": "mlp"},
 }
 
 

@@ -157,6 +157,35 @@ def test_interpolation_goes_from_one_end_to_the_other(model, rows):
     evaluation.figure_pixels(figure)
 
 
+def test_a_path_is_drawn_over_the_codes_and_as_images(model, rows):
+    x, y = rows
+    figure = evaluation.path_figure({"first": model, "$2": model}, x, y, NAMES, 2, x[0], steps=4)
+    planes, strips = figure.axes[:2], figure.axes[2:]
+    end = evaluation.likely_codes(model, x[:1])[0]
+    for plane, strip in zip(planes, strips, strict=True):
+        (line,) = plane.get_lines()
+        np.testing.assert_allclose(line.get_xydata(), [MEAN[2], end], rtol=1e-4)
+        assert plane.collections[0].get_offsets().shape == (60, 2)
+        expected = decoded(model, np.linspace(MEAN[2], end, 4))
+        np.testing.assert_allclose(cells(strip, 1, 4)[0], expected, atol=1e-4)
+    assert [plane.get_title() for plane in planes] == ["first", "$2"]
+    evaluation.figure_pixels(figure)
+
+
+def test_a_line_has_a_row_of_images_for_each_model(model, rows):
+    figure = evaluation.line_figure({"one": model, "other": model}, (-2, 1), (2, 1), steps=5)
+    expected = decoded(model, [[value, 1] for value in (-2, -1, 0, 1, 2)])
+    for row in cells(figure.axes[0], 2, 5):
+        np.testing.assert_allclose(row, expected, atol=1e-4)
+    columns = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert columns == ["-2", "-1", "0", "1", "2"]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["one", "other"]
+    slanted = evaluation.line_figure({"one": model}, (0, 0), (2, 1), steps=3)
+    columns = [label.get_text() for label in slanted.axes[0].get_xticklabels()]
+    assert columns == ["0", "0.5", "1"]
+    evaluation.figure_pixels(figure)
+
+
 def test_a_row_moves_one_unit_only(model, rows):
     x, _ = rows
     code = evaluation.likely_codes(model, x[:1])[0]
@@ -242,6 +271,12 @@ def test_bad_input_is_refused(model, m2, rows):
         evaluation.decode_codes(model, np.zeros((1, 3)))
     with pytest.raises(InputError, match="at least 2"):
         evaluation.interpolation_figure(model, 0, 1, steps=1)
+    for draw in (
+        lambda: evaluation.path_figure({}, x, y, NAMES),
+        lambda: evaluation.line_figure({}, (0, 0), (1, 1)),
+    ):
+        with pytest.raises(InputError, match="empty"):
+            draw()
     with pytest.raises(InputError, match=r"0\.\.1"):
         evaluation.unit_figure(model, x[0], [2])
     line = layers.GaussianMixturePrior([[0.0], [1.0], [2.0]], 1.0)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tfssvae.checks import InputError, check_images, check_labels, check_same_length
+from tfssvae.data.splits import class_indices
 
 
 class Source(NamedTuple):
@@ -78,6 +79,36 @@ def make_source(
         raise InputError(f"{name} has {num_classes} class: at least two are needed to classify.")
     names = tuple(class_names) if class_names else tuple(map(str, range(num_classes)))
     return Source(x, y, x_held_out, y_held_out, names, name)
+
+
+def of_classes(source: Source, classes: Sequence[int | str]) -> Source:
+    """The rows of some classes alone, numbered anew in the order given.
+
+    Rows without a label, which could be of any class, are left out.
+
+    Args:
+        source: a data set.
+        classes: indices or names, at least two.
+
+    Raises:
+        InputError: for fewer than two classes, an unknown or a repeated one.
+    """
+    chosen = class_indices(classes, source.class_names, "classes")
+    if len(chosen) < 2:
+        raise InputError(f"classes must name at least two classes, got {list(classes)}.")
+    number = np.full(len(source.class_names) + 1, -1, np.int32)  # the last is that of -1
+    number[chosen] = np.arange(len(chosen))
+
+    def rows(x, y):
+        kept = number[y] >= 0
+        return (x[kept], number[y][kept]) if kept.any() else (None, None)
+
+    x_train, y_train = rows(source.x_train, source.y_train)
+    if x_train is None:
+        raise InputError(f"{source.name} has no training row of the classes {list(classes)}.")
+    x_test, y_test = (None, None) if source.x_test is None else rows(source.x_test, source.y_test)
+    names = tuple(source.class_names[index] for index in chosen)
+    return Source(x_train, y_train, x_test, y_test, names, source.name)
 
 
 def _checked_names(

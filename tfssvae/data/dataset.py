@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tfssvae.checks import InputError, check_count, check_labels, check_probabilities, closest
 from tfssvae.data import images, splits
-from tfssvae.data.arrays import Source, make_source
+from tfssvae.data.arrays import Source, make_source, of_classes
 from tfssvae.data.sources import load_source
 
 _BINARIZE = ("fixed", "round", "dynamic")
@@ -221,6 +221,7 @@ def load(
     num_classes: int | None = None,
     unfeatured: ArrayLike | str | None = None,
     clusters: int | None = None,
+    classes: Sequence[int | str] | None = None,
 ) -> Data:
     """Loads a data set and chooses the labels that the model may see.
 
@@ -250,6 +251,8 @@ def load(
             class once.
         clusters: K of a model that groups images without labels, where more groups are wanted
             than there are classes: the further ones are classes that no image has.
+        classes: only the rows of these classes (indices or names, at least two), which are
+            numbered anew in this order; all other arguments then speak of them.
 
     Raises:
         InputError: for bad input; the message says what to do.
@@ -263,6 +266,8 @@ def load(
         raise InputError(
             f'"{source.name}" has {len(source.class_names)} classes, not num_classes={num_classes}.'
         )
+    if classes is not None:
+        source = of_classes(source, classes)
     if clusters is not None:
         source = _with_clusters(source, check_count(clusters, "clusters"))
     return _make_data(

@@ -132,17 +132,19 @@ def choose_validation(
     return _smallest_keys(y, _proportional(total, available), seed, _VALIDATION_STREAM)
 
 
-def class_indices(classes: Sequence[int | str], names: Sequence[str]) -> NDArray[np.int64]:
-    """Indices of classes that are given by index or by name.
+def class_indices(
+    classes: Sequence[int | str], names: Sequence[str], argument: str = "labelled_classes"
+) -> NDArray[np.int64]:
+    """Indices of classes that are given by index or by name, in an argument of that name.
 
     Raises:
         InputError: for an unknown class (with the nearest names), a repeated one, or none at all.
     """
     if isinstance(classes, str) or not len(classes):
-        raise InputError(f"labelled_classes must be a list of classes, got {classes!r}.")
+        raise InputError(f"{argument} must be a list of classes, got {classes!r}.")
     indices = [class_index(entry, names) for entry in classes]
     if len(set(indices)) != len(indices):
-        raise InputError(f"labelled_classes names a class twice: {list(classes)}.")
+        raise InputError(f"{argument} names a class twice: {list(classes)}.")
     return np.array(indices, np.int64)
 
 

@@ -27,11 +27,15 @@ _ROWS_PER_PANEL = 20
 
 
 class Panel(NamedTuple):
-    """Examples (n, h, w, c) in rows of the given number of columns, and a name for each row."""
+    """Examples (n, h, w, c) in rows of the given number of columns, and names of rows and columns.
+
+    Columns need no names.
+    """
 
     examples: NDArray[np.float32]
     columns: int
     row_names: Sequence[str]
+    column_names: Sequence[str] = ()
 
 
 def reconstruction_figure(model, x: ArrayLike) -> Figure:
@@ -138,29 +142,34 @@ def picture_figure(panels: Sequence[Panel], title: str, caption: str = "") -> Fi
     names = [[short_name(name) for name in panel.row_names] for panel in panels]
     lefts = [int(_EM * _FONT * max(map(len, column))) + 18 for column in names]
     top, bottom, right = 40, 34 if caption else 12, 12
+    bottom += 18 if any(panel.column_names for panel in panels) else 0
     height = top + bottom + max(len(grid) for grid in grids)
     needed = sum(lefts) + sum(grid.shape[1] for grid in grids) + right
     width = max(needed, int(_EM * _TITLE_FONT * len(title)) + 2 * right)
     figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
     x = (width - needed) // 2
-    for grid, column, left in zip(grids, names, lefts, strict=True):
+    for panel, grid, column, left in zip(panels, grids, names, lefts, strict=True):
         x += left
         y = height - top - grid.shape[0]
         size = (grid.shape[1] / width, grid.shape[0] / height)
         axes = figure.add_axes((x / width, y / height, *size))
         rgb = np.broadcast_to(grid, (*grid.shape[:2], 3))
         axes.imshow(rgb, aspect="auto", interpolation="nearest")
-        step = (len(grid) - 1) / len(column)
-        ticks = [(row + 0.5) * step for row in range(len(column))]
         # Class names are text, not formulas: a "$" is a "$".
-        axes.set_yticks(ticks, column, fontsize=_FONT, parse_math=False)
-        axes.set_xticks([])
+        axes.set_yticks(_middles(len(grid), column), column, fontsize=_FONT, parse_math=False)
+        below = panel.column_names
+        axes.set_xticks(_middles(grid.shape[1], below), below, fontsize=_FONT, parse_math=False)
         axes.tick_params(length=0)
         axes.set_frame_on(False)
         x += grid.shape[1]
     figure.suptitle(title, fontsize=_TITLE_FONT, y=1 - 20 / height, va="center")
-    figure.supxlabel(caption, fontsize=_FONT, y=bottom / 2 / height, va="center")
+    figure.supxlabel(caption, fontsize=_FONT, y=17 / height, va="center")
     return figure
+
+
+def _middles(pixels: int, names: Sequence[str]) -> list[float]:
+    """Return where the middle of each named row or column is in a grid of so many pixels."""
+    return [(place + 0.5) * (pixels - 1) / len(names) for place in range(len(names))]
 
 
 def resized_to_fit(examples: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:

@@ -268,5 +268,6 @@ def prior_extent(prior) -> tuple[float, float, float, float]:
 def _check_mixture(model) -> None:
     if not hasattr(model, "components") or not hasattr(model.prior, "variance"):
         raise InputError(
-            f"{type(model).__name__} has no mixture of classes as its code: use an EXoN."
+            f"{type(model).__name__} has no mixture of classes as its code: use a method that has, "
+            "such as EXoN or PartedVAE."
         )

@@ -1,4 +1,4 @@
-"""Pictures of a designed latent space and of what its units do (EXoN, figures 1 to 10)."""
+"""Pictures of a latent space that has a place for each class, and of what its units do (EXoN)."""
 
 from collections.abc import Sequence
 
@@ -62,17 +62,8 @@ def latent_scatter_figure(
     Raises:
         InputError: the parts do not fit each other.
     """
-    y = check_labels(y, model.num_classes)
-    found = posterior_components(model, x)
-    check_same_length(found.probs, y)
-    rng = np.random.default_rng(seed)
-    # The class of a sample: where a uniform number falls among the cumulated probabilities.
-    k = (rng.uniform(size=(len(y), 1)) > np.cumsum(found.probs, axis=1)[:, :-1]).sum(axis=1)
-    mean, variance = (part[np.arange(len(y)), k] for part in (found.mean, found.variance))
-    codes = mean + np.sqrt(variance) * rng.normal(size=mean.shape)
     figure, axes = _plane(model.prior, class_names)
-    colours = [*class_colours(model.num_classes), "gray"]
-    axes.scatter(codes[:, 0], codes[:, 1], s=6, c=[colours[label] for label in y], linewidths=0)
+    draw_codes(axes, model, x, y, seed)
     axes.set_title(f"{model_name(model)}: codes over the prior", fontsize=11)
     return figure
 
@@ -92,43 +83,9 @@ def latent_grid_figure(model, size: int = 21, extent: Sequence[float] | None = N
     axes = figure.add_subplot()
     rgb = np.broadcast_to(picture, (*picture.shape[:2], 3))
     axes.imshow(rgb, extent=extent, interpolation="nearest", aspect="auto")
-    axes.set(xlabel="z, first dimension", ylabel="z, second dimension")
+    axes.set(xlabel="first latent dimension", ylabel="second latent dimension")
     axes.set_title(f"{model_name(model)}: images of the latent plane", fontsize=11)
     return figure
-
-
-def interpolation_figure(
-    model, one: ArrayLike, two: ArrayLike, steps: int = 11, path: ArrayLike | None = None
-) -> Figure:
-    """Draw the images along a path between the codes of two images (EXoN, figures 3, 4 and 6).
-
-    Args:
-        model: an `EXoN`.
-        one: image (*input_shape) at which the path begins, or a class, whose centre it is.
-        two: image, or class, at which it ends.
-        steps: images on the path.
-        path: (m, d) codes in between, which the path goes through; None: straight.
-    """
-    ends = [_end(model, end) for end in (one, two)]
-    between = np.zeros((0, model.latent_dim)) if path is None else np.asarray(path, "float64")
-    images = decode_codes(model, along_path([ends[0], *between, ends[1]], steps))
-    panel = Panel(as_pictures(images), steps, ["from left to right"])
-    return picture_figure([panel], f"{model_name(model)}: interpolation in the latent space")
-
-
-def along_path(corners: ArrayLike, steps: int) -> NDArray[np.float64]:
-    """Return equally spaced points of a polygon: (steps, d), both ends included.
-
-    >>> along_path([[0.0, 0.0], [1.0, 0.0], [1.0, 3.0]], 3).tolist()
-    [[0.0, 0.0], [1.0, 1.0], [1.0, 3.0]]
-    """
-    if steps < 2:
-        raise InputError(f"steps must be at least 2, got {steps}.")
-    points = np.asarray(corners, "float64")
-    lengths = np.linalg.norm(np.diff(points, axis=0), axis=1)
-    at = np.concatenate([[0], np.cumsum(lengths)])
-    wanted = np.linspace(0, at[-1], steps)
-    return np.stack([np.interp(wanted, at, unit) for unit in points.T], axis=1)
 
 
 def unit_figure(
@@ -143,7 +100,7 @@ def unit_figure(
         low: value of the unit on the left.
         high: value on the right.
     """
-    code, steps = _end(model, image), 9
+    code, steps = code_of(model, image), 9
     codes = np.tile(code, (len(units), steps, 1))
     for row, unit in enumerate(_checked_units(model, units)):
         codes[row, :, unit] = np.linspace(low, high, steps)
@@ -167,7 +124,7 @@ def subspace_figure(
         scale: the noise is uniform in (-scale, scale).
         seed: of the noise.
     """
-    code, columns = _end(model, image), 8
+    code, columns = code_of(model, image), 8
     chosen = np.zeros(model.latent_dim)
     chosen[_checked_units(model, units)] = 1
     noise = np.random.default_rng(seed).uniform(-scale, scale, (columns, model.latent_dim))
@@ -226,7 +183,7 @@ def v_nat_correlation_figure(v_nats: ArrayLike, class_names: Sequence[str]) -> F
     return figure
 
 
-def _end(model, end) -> NDArray[np.float64]:
+def code_of(model, end) -> NDArray[np.float64]:
     """Return the code of an image, or the centre of a class."""
     if np.ndim(end) == 0:
         (label,) = check_labels([end], model.num_classes, "class", allow_unlabelled=False)
@@ -242,15 +199,33 @@ def _checked_units(model, units: Sequence[int]) -> NDArray[np.int64]:
     return found.astype("int64")
 
 
-def _plane(prior, class_names: Sequence[str]):
-    """Return a figure of the first two dimensions with the prior's components, and its axes."""
-    check_class_names(class_names, prior.num_components)
+def draw_codes(axes, model, x: ArrayLike, y: ArrayLike, seed: int = 0) -> None:
+    """Draw a sample of q(z|x) of each image into axes, in the colours of the true classes.
+
+    Raises:
+        InputError: the parts do not fit each other.
+    """
+    y = check_labels(y, model.num_classes)
+    found = posterior_components(model, x)
+    check_same_length(found.probs, y)
+    rng = np.random.default_rng(seed)
+    # The class of a sample: where a uniform number falls among the cumulated probabilities.
+    k = (rng.uniform(size=(len(y), 1)) > np.cumsum(found.probs, axis=1)[:, :-1]).sum(axis=1)
+    mean, variance = (part[np.arange(len(y)), k] for part in (found.mean, found.variance))
+    codes = mean + np.sqrt(variance) * rng.normal(size=mean.shape)
+    colours = [*class_colours(model.num_classes), "gray"]
+    axes.scatter(codes[:, 0], codes[:, 1], s=6, c=[colours[label] for label in y], linewidths=0)
+
+
+def draw_prior(axes, prior) -> None:
+    """Draw one and two standard deviations of a prior's components into axes.
+
+    Raises:
+        InputError: the prior is a line.
+    """
     if prior.latent_dim < 2:
         raise InputError("a picture of the plane needs at least two latent dimensions.")
-    figure = Figure(figsize=(6.4, 5.6), dpi=100, layout="constrained")
-    axes = figure.add_subplot()
-    colours = class_colours(prior.num_components)
-    for k, colour in enumerate(colours):
+    for k, colour in enumerate(class_colours(prior.num_components)):
         width, height = 2 * np.sqrt(prior.variance[k, :2])
         for deviations in (1, 2):
             axes.add_patch(
@@ -265,8 +240,22 @@ def _plane(prior, class_names: Sequence[str]):
             )
     left, right, bottom, top = prior_extent(prior)
     axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
-    axes.set(xlabel="z, first dimension", ylabel="z, second dimension")
+    axes.set(xlabel="first latent dimension", ylabel="second latent dimension")
+
+
+def class_legend(figure: Figure, class_names: Sequence[str]) -> None:
+    """Add the colours of the classes to the right of a figure."""
+    colours = class_colours(len(class_names))
     marks = [Line2D([], [], color=colour, marker="o", linestyle="") for colour in colours]
     names = [short_name(name) for name in class_names]
     plain_legend(figure, marks, names, loc="outside right upper", fontsize=8, frameon=False)
+
+
+def _plane(prior, class_names: Sequence[str]):
+    """Return a figure of the first two dimensions with the prior's components, and its axes."""
+    check_class_names(class_names, prior.num_components)
+    figure = Figure(figsize=(6.4, 5.6), dpi=100, layout="constrained")
+    axes = figure.add_subplot()
+    draw_prior(axes, prior)
+    class_legend(figure, class_names)
     return figure, axes

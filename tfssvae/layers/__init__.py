@@ -23,7 +23,7 @@ from tfssvae.layers.layouts import (
 )
 from tfssvae.layers.likelihood import BernoulliLikelihood, GaussianLikelihood, get_likelihood
 from tfssvae.layers.merged_dense import MergedDense
-from tfssvae.layers.mixture import GaussianMixturePrior, component_overlap
+from tfssvae.layers.mixture import GaussianMixturePrior, LearntMixturePrior, component_overlap
 from tfssvae.layers.pairs import Pairs, repeat_rows
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "GaussianHead",
     "GaussianLikelihood",
     "GaussianMixturePrior",
+    "LearntMixturePrior",
     "LogisticFlow",
     "MergedDense",
     "Pairs",

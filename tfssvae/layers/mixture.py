@@ -1,10 +1,12 @@
-"""A Gaussian mixture as the prior of a code: one component per class, placed by the user."""
+"""A Gaussian mixture as the prior of a code: one component per class, placed or learnt."""
 
 import keras
 import numpy as np
+import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 from tensorflow_probability import distributions as tfd
 
+from tfssvae import losses
 from tfssvae.checks import InputError
 from tfssvae.layers.gaussian import gaussian
 
@@ -55,7 +57,7 @@ class GaussianMixturePrior(keras.layers.Layer):
         weights = tfd.Categorical(logits=self.log_probs if log_probs is None else log_probs)
         return tfd.MixtureSameFamily(weights, self.components())
 
-    def overlap(self) -> NDArray[np.float64]:
+    def overlap(self) -> NDArray[np.float32]:
         """Return how far the components overlap, (K, K): see `component_overlap`."""
         return component_overlap(self.mean, self.variance)
 
@@ -68,12 +70,74 @@ class GaussianMixturePrior(keras.layers.Layer):
         }
 
 
-def component_overlap(mean: ArrayLike, variance: ArrayLike) -> NDArray[np.float64]:
-    """Overlap of each pair of Gaussians, the integral of sqrt(p_i p_j) (Bhattacharyya).
+@keras.saving.register_keras_serializable("tfssvae")
+class LearntMixturePrior(keras.layers.Layer):
+    """p(u) = sum_k w_k N(u; m_k, diag(s_k^2)), with m_k and s_k^2 trained (Parted-VAE).
 
-    1 on the diagonal and for equal components, towards 0 the further they are apart. Half of an
-    entry bounds the error of telling two equally likely components apart; neighbours that are four
-    standard deviations apart have exp(-2) = 0.135.
+    log s_k^2 = 2 tanh(v_k) - 1 is in (-3, 1), so that no component vanishes or is everywhere. m_k
+    and v_k begin as standard normal draws.
+
+    Args:
+        num_components: K.
+        latent_dim: d.
+        seed: of the initial means and variances; None draws from Keras's global seed.
+    """
+
+    probs = None  # w_k is the class prior of the model that it is given to
+
+    def __init__(self, num_components: int, latent_dim: int, seed: int | None = None, **kwargs):
+        kwargs["dtype"] = "float32"
+        super().__init__(**kwargs)
+        self.num_components, self.latent_dim = int(num_components), int(latent_dim)
+        self.seed = seed
+        seeds = (None, None) if seed is None else (seed, seed + 1)
+        self._mean, self._spread = (
+            self.add_weight(
+                shape=(self.num_components, self.latent_dim),
+                initializer=keras.initializers.RandomNormal(0.0, 1.0, seed=of_part),
+                name=name,
+            )
+            for name, of_part in zip(("mean", "spread"), seeds, strict=True)
+        )
+        self.built = True
+
+    def parameters(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return m_k and log s_k^2, both (K, d) tensors that gradients pass through."""
+        return tf.convert_to_tensor(self._mean), 2.0 * tf.tanh(self._spread) - 1.0
+
+    def components(self) -> tfd.Distribution:
+        """Return p(u|y) of every class: batch shape (K,), event shape (d,)."""
+        return gaussian(*self.parameters())
+
+    @property
+    def mean(self) -> NDArray[np.float32]:
+        """(K, d) current centres m_k."""
+        return self.parameters()[0].numpy()
+
+    @property
+    def log_var(self) -> NDArray[np.float32]:
+        """(K, d) current log-variances log s_k^2."""
+        return self.parameters()[1].numpy()
+
+    @property
+    def variance(self) -> NDArray[np.float32]:
+        """(K, d) current variances s_k^2."""
+        return np.exp(self.log_var)
+
+    def overlap(self) -> NDArray[np.float32]:
+        """Return how far the components overlap, (K, K): see `component_overlap`."""
+        return component_overlap(self.mean, self.variance)
+
+    def get_config(self):
+        names = ("num_components", "latent_dim", "seed")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def component_overlap(mean: ArrayLike, variance: ArrayLike) -> NDArray[np.float32]:
+    """Overlap of each pair of Gaussians, their Bhattacharyya coefficient.
+
+    1 on the diagonal and for equal components, towards 0 the further they are apart; neighbours
+    that are four standard deviations apart have exp(-2) = 0.135 (see `losses.bhattacharyya`).
 
     Args:
         mean: (K, d) means.
@@ -82,14 +146,11 @@ def component_overlap(mean: ArrayLike, variance: ArrayLike) -> NDArray[np.float6
     Returns:
         (K, K) in [0, 1].
 
-    >>> component_overlap([[0.0], [4.0]], [[1.0], [1.0]]).round(3).tolist()
-    [[1.0, 0.135], [0.135, 1.0]]
+    >>> print(component_overlap([[0.0], [4.0]], [[1.0], [1.0]]).round(3))
+    [[1.    0.135]
+     [0.135 1.   ]]
     """
-    mean, variance = np.asarray(mean, "float64"), np.asarray(variance, "float64")
-    both = 0.5 * (variance[:, None] + variance[None])
-    squared = np.square(mean[:, None] - mean[None]) / both
-    log_volume = np.log(both) - 0.5 * np.log(variance[:, None] * variance[None])
-    return np.exp(-np.sum(squared / 8 + log_volume / 2, axis=-1))
+    return losses.bhattacharyya(mean, np.log(np.asarray(variance, "float64"))).numpy()
 
 
 def check_components(mean, variance) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

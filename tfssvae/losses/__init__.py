@@ -1,7 +1,7 @@
 """Pure float32 functions of tensors: one value per example, in nats, no model and no reduction."""
 
 from tfssvae.losses.bernoulli import bernoulli_log_prob
-from tfssvae.losses.bounds import importance_weighted_bound, marginalize
+from tfssvae.losses.bounds import capacity_distance, importance_weighted_bound, marginalize
 from tfssvae.losses.categorical import (
     categorical_log_prob,
     entropy,
@@ -12,6 +12,7 @@ from tfssvae.losses.categorical import (
     soft_label_consistency,
 )
 from tfssvae.losses.gaussian import (
+    bhattacharyya,
     gaussian_log_prob,
     kl_gaussian,
     optimal_match,
@@ -21,6 +22,8 @@ from tfssvae.losses.mixture import mixture_kl_upper_bound
 
 __all__ = [
     "bernoulli_log_prob",
+    "bhattacharyya",
+    "capacity_distance",
     "categorical_log_prob",
     "entropy",
     "gaussian_log_prob",

@@ -23,6 +23,25 @@ def marginalize(values, logits) -> tf.Tensor:
     return tf.einsum("bk...,bk->b...", as_float32(values), tf.nn.softmax(as_float32(logits)))
 
 
+def capacity_distance(values, capacity, mean=None) -> tf.Tensor:
+    """|mean - C| of a divergence and its capacity C (Burgess et al., 2018), one value per example.
+
+    Args:
+        values: (batch,) divergences in nats.
+        capacity: C, a scalar in nats.
+        mean: of `values` over all replicas; None: of these.
+
+    Returns:
+        (batch,) values whose mean, and the gradient of whose mean, are those of |mean - C|.
+
+    >>> capacity_distance([1.0, 2.0], 4.0).numpy().tolist()
+    [2.5, 2.5]
+    """
+    values = as_float32(values)
+    away = tf.stop_gradient((tf.reduce_mean(values) if mean is None else mean) - capacity)
+    return tf.abs(away) + tf.sign(away) * (values - tf.stop_gradient(values))
+
+
 def importance_weighted_bound(log_weights) -> tf.Tensor:
     """Importance-weighted bound on log p(x) (Burda et al., 2016, eq. 8).
 

@@ -80,6 +80,29 @@ def pairwise_gaussian_kl(mean, log_var) -> tf.Tensor:
     return tf.linalg.set_diag(tf.maximum(divergence, 0.0), zeros)
 
 
+def bhattacharyya(mean, log_var) -> tf.Tensor:
+    """Bhattacharyya coefficient of each pair of Gaussians, the integral of sqrt(N_i N_j).
+
+    1 on the diagonal and for equal components, towards 0 the further they are apart. Half of an
+    entry bounds the error of telling two equally likely components apart.
+
+    Args:
+        mean: (K, d) means; K and d are small: a (K, K, d) tensor is made.
+        log_var: (K, d) log-variances.
+
+    Returns:
+        (K, K) in [0, 1].
+
+    >>> bhattacharyya([[0.0], [0.0]], [[0.0], [0.0]]).numpy().tolist()
+    [[1.0, 1.0], [1.0, 1.0]]
+    """
+    mean, log_var = as_float32(mean), as_float32(log_var)
+    log_both = tf.math.log(0.5 * (tf.exp(log_var[:, None]) + tf.exp(log_var)))
+    squared = tf.math.squared_difference(mean[:, None], mean) * tf.exp(-log_both)
+    log_volume = log_both - 0.5 * (log_var[:, None] + log_var)
+    return tf.exp(-tf.reduce_sum(squared / 8.0 + log_volume / 2.0, axis=-1))
+
+
 def optimal_match(mean, log_var) -> tf.Tensor:
     """The most alike other Gaussian of a batch: argmin over j != i of KL(N_i || N_j).
 

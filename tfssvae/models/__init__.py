@@ -16,6 +16,7 @@ METHODS = Registry(
         "lvae": "tfssvae.models.lvae:LVAE",
         "shot_vae": "tfssvae.models.shot_vae:ShotVAE",
         "exon": "tfssvae.models.exon:EXoN",
+        "parted_vae": "tfssvae.models.parted_vae:PartedVAE",
         "untapped": "tfssvae.models.untapped:Untapped",
         "cagem": "tfssvae.models.cagem:CaGeM",
     },

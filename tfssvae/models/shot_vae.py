@@ -9,7 +9,6 @@ optimal interpolation of eqs. 13 to 16 is the regularizer `OptimalInterpolation`
 """
 
 import math
-import re
 from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
@@ -144,19 +143,16 @@ class ShotVAE(SemiSupervisedVAE):
                     **options,
                 ),
             )
-        found = re.fullmatch(r"wide_resnet_(\d+)_(\d+)", str(self.backbone))
-        if not found:
+        sizes = networks.wide_resnet_sizes(str(self.backbone))
+        if sizes is None:
             raise InputError(
                 f'unknown backbone {self.backbone!r}: use "mlp" or "wide_resnet_DEPTH_WIDTH", '
                 "such as wide_resnet_28_2"
             )
         if len(self.example_shape) != 3:
             raise InputError(f"a {self.backbone} needs images, got shape {self.example_shape}")
-        depth, width = map(int, found.groups())
         return (
-            partial(
-                networks.wide_resnet, self.example_shape, depth, width, name="encoder", **options
-            ),
+            partial(networks.wide_resnet, self.example_shape, *sizes, name="encoder", **options),
             partial(
                 networks.class_conv_transpose,
                 self.latent_dim,
@@ -284,11 +280,7 @@ class ShotVAE(SemiSupervisedVAE):
         for name, value in values.items():
             capacity = limits.get(name.split("_", 1)[1]) if "_" in name else None
             if capacity is not None:
-                mean = tf.reduce_mean(value)
-                slope = tf.sign(mean - weight_at(capacity, iterations))
-                shift = tf.stop_gradient(tf.abs(mean - weight_at(capacity, iterations)))
-                # One value per row: their mean and its gradient are those of |mean KL - C(t)|.
-                found[name] = shift + slope * (value - tf.stop_gradient(value))
+                found[name] = losses.capacity_distance(value, weight_at(capacity, iterations))
         return found
 
     # What a trained model gives ----------------------------------------------------------------

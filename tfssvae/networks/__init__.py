@@ -9,7 +9,8 @@ from tfssvae.networks.exon import (
     exon_wide_classifier,
 )
 from tfssvae.networks.mlp import conditional_mlp, mlp
-from tfssvae.networks.wide_resnet import class_conv_transpose, wide_resnet
+from tfssvae.networks.parted import parted_decoder, parted_encoder
+from tfssvae.networks.wide_resnet import class_conv_transpose, wide_resnet, wide_resnet_sizes
 
 __all__ = [
     "ConditionalNetwork",
@@ -23,5 +24,8 @@ __all__ = [
     "exon_encoder",
     "exon_wide_classifier",
     "mlp",
+    "parted_decoder",
+    "parted_encoder",
     "wide_resnet",
+    "wide_resnet_sizes",
 ]

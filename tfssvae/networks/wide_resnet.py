@@ -1,5 +1,6 @@
 """Wide residual networks (Zagoruyko and Komodakis, 2016), the encoders of SHOT-VAE."""
 
+import re
 from collections.abc import Sequence
 
 import keras
@@ -75,6 +76,16 @@ def wide_resnet(
             x = keras.layers.Add(dtype=dtype)([before, conv(h, filters)])
     features = keras.layers.GlobalAveragePooling2D(dtype=dtype)(activated(x))
     return keras.Model(image, features, name=name)
+
+
+def wide_resnet_sizes(backbone: str) -> tuple[int, int] | None:
+    """Return depth and width that the name of a backbone says, None for another name.
+
+    >>> wide_resnet_sizes("wide_resnet_28_2")
+    (28, 2)
+    """
+    found = re.fullmatch(r"wide_resnet_(\d+)_(\d+)", backbone)
+    return None if found is None else (int(found[1]), int(found[2]))
 
 
 def normalised(x, dtype=None):

@@ -4,7 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from tfssvae.checks import InputError, closest
+from tfssvae.core import SemiSupervisedVAE
+from tfssvae.data import Data
 
 Config = dict[str, Any]
 
@@ -48,6 +52,8 @@ class Table:
         data: data set -> arguments of `data.load`, such as {"name": "mnist"}.
         epochs: of the paper.
         factors: name -> rows that differ in it alone, for a one-way analysis of variance.
+        loading: further arguments of `data.load`, whatever the data set.
+        draw: (title -> trained model of each row, data) -> a figure, where the paper has one.
     """
 
     title: str
@@ -56,6 +62,8 @@ class Table:
     data: Mapping[str, Config]
     epochs: int = 1000
     factors: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    loading: Mapping[str, Any] = field(default_factory=dict)
+    draw: Callable[[Mapping[str, SemiSupervisedVAE], Data], Figure] | None = None
 
     def data_arguments(self, name: str) -> Config:
         """Return the arguments of `data.load` for one of the table's data sets, or for another.
@@ -63,7 +71,7 @@ class Table:
         Raises:
             InputError: the name is empty.
         """
-        return dict(self.data.get(name, {"name": name}))
+        return {**self.data.get(name, {"name": name}), **self.loading}
 
     def chosen(self, names: Sequence[str] | None) -> list[Row]:
         """Return the rows of the given names, all where there are none, in the table's order.

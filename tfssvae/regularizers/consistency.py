@@ -7,7 +7,7 @@ from tfssvae import layers, losses
 from tfssvae.checks import InputError
 from tfssvae.regularizers.base import Regularizer
 from tfssvae.regularizers.mixing import mix_rows, mixing_weights, neighbours
-from tfssvae.regularizers.replicas import of_all_replicas, of_this_replica
+from tfssvae.replicas import of_all_replicas, of_this_replica
 from tfssvae.schedules import exponential_ramp
 
 LABELLED, UNLABELLED = "labelled_consistency", "unlabelled_consistency"

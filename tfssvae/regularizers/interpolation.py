@@ -9,8 +9,8 @@ from tfssvae import losses
 from tfssvae.checks import InputError, closest
 from tfssvae.regularizers.codes import code_of_unlabelled
 from tfssvae.regularizers.mixing import mix_rows, mixing_weights, neighbours
-from tfssvae.regularizers.replicas import of_all_replicas, of_this_replica
 from tfssvae.regularizers.warm_up import WarmUpRegularizer
+from tfssvae.replicas import of_all_replicas, of_this_replica
 
 MATCHES = ("optimal", "random")
 

@@ -16,7 +16,7 @@ import tensorflow_probability as tfp
 
 from tfssvae import checks, losses
 from tfssvae.regularizers.base import Regularizer
-from tfssvae.regularizers.replicas import of_all_replicas
+from tfssvae.replicas import of_all_replicas
 
 
 @keras.saving.register_keras_serializable("tfssvae")

@@ -4,7 +4,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfssvae.noise import Noise
-from tfssvae.regularizers.replicas import of_all_replicas
+from tfssvae.replicas import of_all_replicas
 
 
 def mixing_weights(noise: Noise, rows, concentration: float, per_example: bool) -> tf.Tensor:

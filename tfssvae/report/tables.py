@@ -38,12 +38,25 @@ def _facts(run: Run) -> dict[str, str]:
         "weights not set": str(config.get("default_weights", "recommended")),
         "epochs": f"{config['epochs']:,}",
         "batch": f"{config.get('labelled')} labelled + {config.get('unlabelled')} unlabelled",
-        "learning rate": _described(config.get("learning_rate")),
+        "optimizer": _optimizer(config),
         "precision": str(config.get("precision")),
         "training": f"{run.metrics['seconds']:,.0f} s with {config['driver']}",
         "versions": ", ".join(f"{name} {version}" for name, version in environment.items()),
         "machine": ", ".join(machine),
     }
+
+
+def _optimizer(config: dict[str, Any]) -> str:
+    """Return what people look for in an optimizer, part by part where a model has several."""
+    if "optimizer" not in config:
+        return f"Adam(learning_rate={_described(config.get('learning_rate'))})"
+    name, settings = config["optimizer"]["class_name"], config["optimizer"]["config"]
+    if "parts" in settings:
+        parts = {"default": settings["default"], **settings["parts"]}
+        found = {part: _optimizer({"optimizer": one}) for part, one in parts.items()}
+        return "; ".join(f"{part}: {text}" for part, text in found.items())
+    shown = ("learning_rate", "momentum", "weight_decay")
+    return name + _described({key: settings[key] for key in shown if settings.get(key)})
 
 
 def _described(value: Any) -> str:

@@ -1,5 +1,6 @@
 """The compiled loop, schedules, callbacks and checkpoints."""
 
+from tfssvae.part_optimizer import PartOptimizer
 from tfssvae.schedules import (
     ExponentialRamp,
     LinearRamp,
@@ -17,6 +18,7 @@ __all__ = [
     "Checkpoint",
     "ExponentialRamp",
     "LinearRamp",
+    "PartOptimizer",
     "ProgressLines",
     "RampDown",
     "StopWhenDiverged",

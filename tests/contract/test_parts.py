@@ -9,6 +9,7 @@ import tfssvae
 from tfssvae import networks
 from tfssvae.models import M2
 from tfssvae.training import linear_ramp
+from tfssvae.training.loop import _use_xla
 
 K = 10
 
@@ -122,3 +123,11 @@ def test_a_hundred_classes_and_tables_of_numbers():
     history = tfssvae.training.train(model, data, 3, 100, 200, jit_compile=False, verbose=0)
     assert history.history["loss"][-1] < history.history["loss"][0]
     assert model.predict(x[:4], verbose=0).shape == (4, 100)
+
+
+@pytest.mark.parametrize("gpu", [False, True])
+def test_xla_is_left_out_where_it_is_slower(monkeypatch, gpu):
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: ["GPU"] * gpu)
+    plain = M2((8, 8, 1), K, 2, (4,))
+    half = M2((8, 8, 1), K, 2, (4,), dtype="mixed_bfloat16")
+    assert [_use_xla(model) for model in (plain, half, own_m2())] == [True, gpu, gpu]

@@ -24,6 +24,14 @@ _LOG = logging.getLogger("tfssvae")
 _STEPS_PER_CALL = 50  # enough to hide the driver, few enough for a lively progress bar
 # On a CPU, XLA takes 3 to 5 s to compile M2 and then saves 0.4 ms (64 units) to 7 ms (600) a step.
 _XLA_PAYS_FROM_STEPS = 2000
+_CONVOLUTIONS = (
+    keras.layers.Conv1D,
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2D,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3D,
+    keras.layers.Conv3DTranspose,
+)
 
 
 def train(
@@ -61,8 +69,8 @@ def train(
         seed: of the shuffling; None is that of the data set.
         steps_per_call: steps in one call of the compiled function; None chooses up to 50.
         jit_compile: whether XLA compiles the loop; "auto" says yes where the epochs have 2000
-            steps or more, which pay for the compilation, except for half precision on a CPU,
-            where XLA is slower.
+            steps or more, which pay for the compilation, except for half precision and
+            convolutions on a CPU, where XLA is slower.
         resident: whether the training images are held on the device; None does so where they
             fit, and says so where they do not.
         verbose: as in `fit`.
@@ -184,10 +192,13 @@ def _resident_images(data: Data) -> tf.Tensor | None:
 
 
 def _xla_pays(model, steps: int) -> bool:
-    on_gpu = bool(tf.config.list_logical_devices("GPU"))
-    return steps >= _XLA_PAYS_FROM_STEPS and (
-        on_gpu or model.dtype_policy.compute_dtype == "float32"
-    )
+    if steps < _XLA_PAYS_FROM_STEPS:
+        return False
+    if tf.config.list_logical_devices("GPU"):
+        return True
+    # Of a convolution's gradient XLA makes a plain loop on a CPU: 30 times the time.
+    convolves = any(isinstance(layer, _CONVOLUTIONS) for layer in model._flatten_layers())
+    return model.dtype_policy.compute_dtype == "float32" and not convolves
 
 
 def _as_floats(logs: dict) -> dict[str, float]:

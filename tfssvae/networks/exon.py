@@ -8,8 +8,10 @@ from collections.abc import Sequence
 import keras
 
 from tfssvae.layers import ChannelDropout
+from tfssvae.networks.seeds import layer_seeds
 
 LEAK = 0.1  # of the leaky ReLU
+Layers = list[keras.layers.Layer]
 
 
 def exon_classifier(
@@ -42,19 +44,20 @@ def exon_classifier(
     >>> exon_classifier((28, 28, 1), 10).count_params() - 3  # less the counts of three dropouts
     102954
     """
-    build = _Builder(seed, dtype)
-    build.add(keras.Input(tuple(input_shape)))
+    seeds = layer_seeds(seed, first=1)
+    layers: Layers = [keras.Input(tuple(input_shape))]
     if len(input_shape) == 3:
         # Images smaller than the pooling would shrink to nothing.
         padding = "valid" if min(input_shape[:2]) >= 2 ** len(filters) else "same"
         for index, count in enumerate(filters):
-            build.conv(count, 5 if index == 0 else 3, activation="leaky")
-            build.add(keras.layers.MaxPooling2D(2, padding=padding, dtype=dtype))
-            build.dropout(dropout)
-        build.add(keras.layers.GlobalAveragePooling2D(dtype=dtype))
-    build.dense(hidden, normalised="relu")
-    build.dense(num_classes)
-    return build.model(name)
+            layers += _convolution(count, 5 if index == 0 else 3, next(seeds), dtype)
+            layers.append(keras.layers.LeakyReLU(LEAK, dtype=dtype))
+            layers.append(keras.layers.MaxPooling2D(2, padding=padding, dtype=dtype))
+            layers += _dropout(dropout, index, seeds, dtype)
+        layers.append(keras.layers.GlobalAveragePooling2D(dtype=dtype))
+    layers += _dense(hidden, next(seeds), "relu", dtype)
+    layers.append(_outputs(num_classes, next(seeds)))
+    return keras.Sequential(layers, name=name)
 
 
 def exon_wide_classifier(
@@ -82,17 +85,18 @@ def exon_wide_classifier(
     Returns:
         A keras.Model from (batch, *input_shape) to K logits in float32.
     """
-    build = _Builder(seed, dtype)
-    build.add(keras.Input(tuple(input_shape)))
+    seeds = layer_seeds(seed, first=1)
+    layers: Layers = [keras.Input(tuple(input_shape))]
     for index, block in enumerate(filters):
         if index:
-            build.add(keras.layers.MaxPooling2D(2, padding="same", dtype=dtype))
-            build.dropout(dropout)
+            layers.append(keras.layers.MaxPooling2D(2, padding="same", dtype=dtype))
+            layers += _dropout(dropout, index, seeds, dtype)
         for count in block:
-            build.conv(count, 3, activation="leaky")
-    build.add(keras.layers.GlobalAveragePooling2D(dtype=dtype))
-    build.dense(num_classes)
-    return build.model(name)
+            layers += _convolution(count, 3, next(seeds), dtype)
+            layers.append(keras.layers.LeakyReLU(LEAK, dtype=dtype))
+    layers.append(keras.layers.GlobalAveragePooling2D(dtype=dtype))
+    layers.append(_outputs(num_classes, next(seeds)))
+    return keras.Sequential(layers, name=name)
 
 
 def exon_encoder(
@@ -116,14 +120,15 @@ def exon_encoder(
     Returns:
         A keras.Model from (batch, *input_shape) to (batch, hidden).
     """
-    build = _Builder(seed, dtype)
-    build.add(keras.Input(tuple(input_shape)))
+    seeds = layer_seeds(seed, first=1)
+    layers: Layers = [keras.Input(tuple(input_shape))]
     for index, count in enumerate(filters):
-        last = index == len(filters) - 1
-        build.conv(count, 5 if index == 0 else 4, strides=1 if last else 2)
-    build.add(keras.layers.Flatten(dtype=dtype))
-    build.dense(hidden, normalised="linear")
-    return build.model(name)
+        size, strides = 5 if index == 0 else 4, 1 if index == len(filters) - 1 else 2
+        layers += _convolution(count, size, next(seeds), dtype, strides)
+        layers.append(keras.layers.Activation("relu", dtype=dtype))
+    layers.append(keras.layers.Flatten(dtype=dtype))
+    layers += _dense(hidden, next(seeds), "linear", dtype)
+    return keras.Sequential(layers, name=name)
 
 
 def exon_decoder(
@@ -152,78 +157,57 @@ def exon_decoder(
     height, width, channels = output_shape
     scale = 2 ** (len(filters) - 2)
     rows, columns = -(-height // scale), -(-width // scale)
-    build = _Builder(seed, dtype)
-    build.add(keras.Input((latent_dim,)))
-    build.dense(rows * columns * filters[0], normalised="relu")
-    build.add(keras.layers.Reshape((rows, columns, filters[0]), dtype=dtype))
-    for count in filters[1:-1]:
-        build.conv(count, 5, strides=2, transposed=True)
-    build.conv(filters[-1], 5, transposed=True)
-    build.add(
-        keras.layers.Conv2D(
-            channels, 4, padding="same", dtype="float32", kernel_initializer=build.initializer()
-        )
-    )
+    seeds = layer_seeds(seed, first=1)
+    layers: Layers = [
+        keras.Input((latent_dim,)),
+        *_dense(rows * columns * filters[0], next(seeds), "relu", dtype),
+        keras.layers.Reshape((rows, columns, filters[0]), dtype=dtype),
+    ]
+    for index, count in enumerate(filters[1:]):
+        strides = 1 if index == len(filters) - 2 else 2
+        kind = keras.layers.Conv2DTranspose
+        layers += _convolution(count, 5, next(seeds), dtype, strides, kind)
+        layers.append(keras.layers.Activation("relu", dtype=dtype))
+    initializer = keras.initializers.GlorotUniform(next(seeds))
     cut = ((0, rows * scale - height), (0, columns * scale - width))
-    build.add(keras.layers.Cropping2D(cut, dtype="float32"))
-    return build.model(name)
+    layers += [
+        keras.layers.Conv2D(
+            channels, 4, padding="same", dtype="float32", kernel_initializer=initializer
+        ),
+        keras.layers.Cropping2D(cut, dtype="float32"),
+    ]
+    return keras.Sequential(layers, name=name)
 
 
-class _Builder:
-    """A list of layers, each with a seed of its own."""
+def _convolution(
+    filters: int, size: int, seed: int | None, dtype, strides: int = 1, kind=keras.layers.Conv2D
+) -> Layers:
+    """Return a convolution, normalised."""
+    initializer = keras.initializers.GlorotUniform(seed)
+    options = {"padding": "same", "use_bias": False, "dtype": dtype}
+    layer = kind(filters, size, strides, kernel_initializer=initializer, **options)
+    return [layer, _normalisation(dtype)]
 
-    def __init__(self, seed: int | None, dtype):
-        self._layers: list[keras.layers.Layer] = []
-        self._seed, self._dtype, self._seeds = seed, dtype, 0
 
-    def add(self, layer) -> None:
-        self._layers.append(layer)
+def _dense(units: int, seed: int | None, activation: str, dtype) -> Layers:
+    """Return a dense layer, normalised, with an activation."""
+    initializer = keras.initializers.GlorotUniform(seed)
+    layer = keras.layers.Dense(units, use_bias=False, kernel_initializer=initializer, dtype=dtype)
+    return [layer, _normalisation(dtype), keras.layers.Activation(activation, dtype=dtype)]
 
-    def initializer(self):
-        return keras.initializers.GlorotUniform(self._next_seed())
 
-    def _next_seed(self) -> int | None:
-        self._seeds += 1
-        return None if self._seed is None else self._seed + 7919 * self._seeds
+def _normalisation(dtype) -> keras.layers.Layer:
+    return keras.layers.BatchNormalization(synchronized=True, dtype=dtype)
 
-    def _normalised(self, activation: str) -> None:
-        self.add(keras.layers.BatchNormalization(synchronized=True, dtype=self._dtype))
-        self.add(
-            keras.layers.LeakyReLU(LEAK, dtype=self._dtype)
-            if activation == "leaky"
-            else keras.layers.Activation(activation, dtype=self._dtype)
-        )
 
-    def conv(self, filters, size, strides=1, activation="relu", transposed=False) -> None:
-        kind = keras.layers.Conv2DTranspose if transposed else keras.layers.Conv2D
-        self.add(
-            kind(
-                filters,
-                size,
-                strides,
-                padding="same",
-                use_bias=False,
-                kernel_initializer=self.initializer(),
-                dtype=self._dtype,
-            )
-        )
-        self._normalised(activation)
+def _outputs(units: int, seed: int | None) -> keras.layers.Layer:
+    initializer = keras.initializers.GlorotUniform(seed)
+    return keras.layers.Dense(units, kernel_initializer=initializer, dtype="float32")
 
-    def dense(self, units: int, normalised: str | None = None) -> None:
-        self.add(
-            keras.layers.Dense(
-                units,
-                use_bias=normalised is None,
-                kernel_initializer=self.initializer(),
-                dtype="float32" if normalised is None else self._dtype,
-            )
-        )
-        if normalised is not None:
-            self._normalised(normalised)
 
-    def dropout(self, rate: float) -> None:
-        if rate:
-            self.add(ChannelDropout(rate, self._next_seed() or self._seeds, dtype=self._dtype))
-
-    def model(self, name: str | None) -> keras.Model:
-        return keras.Sequential(self._layers, name=name)
+def _dropout(rate: float, index: int, seeds, dtype) -> Layers:
+    """Return channel dropout, or nothing; networks without a seed number their masks."""
+    if not rate:
+        return []
+    seed = next(seeds)
+    return [ChannelDropout(rate, index if seed is None else seed, dtype=dtype)]

@@ -6,6 +6,7 @@ import keras
 
 from tfssvae.layers import MergedDense
 from tfssvae.networks.conditional import ConditionalNetwork
+from tfssvae.networks.seeds import layer_seeds
 
 
 def _dense(units: int, activation, seed: int | None, **kwargs) -> keras.layers.Dense:
@@ -18,11 +19,6 @@ def _normalised(activation, dtype, momentum: float) -> list[keras.layers.Layer]:
         keras.layers.BatchNormalization(momentum=momentum, synchronized=True, dtype=dtype),
         keras.layers.Activation(activation, dtype=dtype),
     ]
-
-
-def _layer_seed(seed: int | None, index: int) -> int | None:
-    """Return a seed of its own for each layer, so that equal shapes get unequal weights."""
-    return None if seed is None else seed + 7919 * index
 
 
 def mlp(
@@ -56,19 +52,18 @@ def mlp(
     >>> mlp((28, 28, 1), hidden=(600, 600), outputs=10).count_params()
     837610
     """
+    seeds = layer_seeds(seed)
     layers: list[keras.layers.Layer] = [keras.Input(tuple(input_shape))]
     if len(input_shape) > 1:
         layers.append(keras.layers.Flatten(dtype=dtype))
-    for index, units in enumerate(hidden):
-        layer_seed = _layer_seed(seed, index)
+    for units in hidden:
         if batch_norm:
-            layers.append(_dense(units, None, layer_seed, dtype=dtype, use_bias=False))
+            layers.append(_dense(units, None, next(seeds), dtype=dtype, use_bias=False))
             layers += _normalised(activation, dtype, momentum)
         else:
-            layers.append(_dense(units, activation, layer_seed, dtype=dtype))
+            layers.append(_dense(units, activation, next(seeds), dtype=dtype))
     if outputs is not None:
-        last = _dense(outputs, None, _layer_seed(seed, len(hidden)), dtype="float32")
-        layers.append(last)
+        layers.append(_dense(outputs, None, next(seeds), dtype="float32"))
     if not hidden and outputs is None:
         # Older Keras wants at least one layer; the config of Identity with a dtype is not saved.
         layers.append(keras.layers.Activation("linear", dtype=dtype))
@@ -108,14 +103,15 @@ def conditional_mlp(
     features = [
         keras.layers.Flatten(dtype=dtype) if len(shape) > 1 else None for shape in input_shapes
     ]
+    seeds = layer_seeds(seed)
     merge = MergedDense(
         hidden[0],
         None if batch_norm else activation,
-        seed=_layer_seed(seed, 0),
+        seed=next(seeds),
         use_bias=not batch_norm,
         dtype=dtype,
     )
-    width, rest = (hidden[0],), _layer_seed(seed, 1)
+    width, rest = (hidden[0],), next(seeds)
     body = mlp(width, hidden[1:], outputs, activation, rest, dtype, "body", batch_norm, momentum)
     if batch_norm:
         body = keras.Sequential(

@@ -31,9 +31,9 @@ GENTLE = {
 """Arguments without which plain gradient descent would diverge, or float16 overflow."""
 
 
-THOROUGH = {"m2", "lvae", "untapped"}
-"""Methods that run the long tests on every change: plain, with batch normalisation, with labels
-that have no image. The other methods run them with `-m slow`."""
+THOROUGH = {"m2", "lvae"}
+"""Methods that run the long tests on every change: plain, and with batch normalisation. The other
+methods run them with `-m slow`."""
 
 LEARNING = {
     "test_unlabelled_images_help_in_every_draw",

@@ -223,8 +223,6 @@ def draw_prior(axes, prior) -> None:
     Raises:
         InputError: the prior is a line.
     """
-    if prior.latent_dim < 2:
-        raise InputError("a picture of the plane needs at least two latent dimensions.")
     for k, colour in enumerate(class_colours(prior.num_components)):
         width, height = 2 * np.sqrt(prior.variance[k, :2])
         for deviations in (1, 2):
@@ -254,7 +252,9 @@ def class_legend(figure: Figure, class_names: Sequence[str]) -> None:
 def _plane(prior, class_names: Sequence[str]):
     """Return a figure of the first two dimensions with the prior's components, and its axes."""
     check_class_names(class_names, prior.num_components)
-    figure = Figure(figsize=(6.4, 5.6), dpi=100, layout="constrained")
+    left, right, bottom, top = prior_extent(prior)
+    height = 0.8 + 4.9 * min(1.2, max(0.4, (top - bottom) / (right - left)))
+    figure = Figure(figsize=(6.4, height), dpi=100, layout="constrained")
     axes = figure.add_subplot()
     draw_prior(axes, prior)
     class_legend(figure, class_names)

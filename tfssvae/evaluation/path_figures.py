@@ -109,7 +109,7 @@ def line_figure(
     moving = np.flatnonzero(np.ptp(line, axis=0))
     values = line[:, moving[0]] if len(moving) == 1 else np.linspace(0, 1, steps)
     panel = Panel(images, steps, list(models), [f"{value:.3g}" for value in values])
-    where = f"dimension {moving[0] + 1}" if len(moving) == 1 else "part of the way"
+    where = f"latent dimension {moving[0] + 1}" if len(moving) == 1 else "part of the way"
     return picture_figure([panel], "Images on a line of the latent space", where)
 
 

@@ -6,8 +6,9 @@ from numpy.typing import ArrayLike
 from tfssvae.checks import InputError, check_images
 from tfssvae.layers import scale_images
 
-_WINDOW = 7  # pixels, uniform
-_C1, _C2 = 0.01**2, 0.03**2  # of Wang et al. (2004), for images in [0, 1]
+# Of Wang et al. (2004), for images in [0, 1].
+_WINDOW, _SIGMA = 11, 1.5  # pixels
+_C1, _C2 = 0.01**2, 0.03**2
 _BLOCK = 1 << 23  # (window, pair) values in one block: 32 MiB for each temporary
 
 
@@ -38,8 +39,9 @@ def negative_ssim(images: ArrayLike) -> tf.Tensor:
     if side < 2:
         raise InputError(f"images must have at least 3x3 pixels, got {pixels.shape[1:3]}")
     values = _windows(tf.constant(pixels), side)
-    mean = tf.reduce_mean(values, axis=-1, keepdims=True)
-    centred = (values - mean) * (side**2 - 1) ** -0.5
+    weights = _gaussian_window(side)
+    mean = tf.reduce_sum(weights * values, axis=-1, keepdims=True)
+    centred = (values - mean) * tf.sqrt(weights)
     mean, variance = mean[..., 0], tf.reduce_sum(tf.square(centred), axis=-1)
     count, places = mean.shape
     block = max(1, _BLOCK // (count * places))
@@ -53,6 +55,12 @@ def negative_ssim(images: ArrayLike) -> tf.Tensor:
         ]
     )
     return tf.cast(0.5 * (1 - total / (count**2 * places)), tf.float32)
+
+
+def _gaussian_window(side: int) -> tf.Tensor:
+    """Return the weight of each pixel of a window, (side^2,), 1 in all."""
+    squared = tf.square(tf.range(side, dtype=tf.float32) - side // 2)
+    return tf.nn.softmax(-tf.reshape(squared[:, None] + squared, [-1]) / (2 * _SIGMA**2))
 
 
 def _windows(images, side: int) -> tf.Tensor:

@@ -15,7 +15,8 @@ INFORMATION = ("monitor/mutual_information", "monitor/entropy")
 
 _PANELS_PER_ROW = 4
 _LONGEST_BESIDE = 24  # characters of a name
-_IN_NATS = ("loss", "classification", "classification_p", "entropy", "mutual_information")
+_IN_NATS = ("loss", "classification", "classification_p", "reconstruction", "mutual_information")
+_NATS_BEGIN = ("labelled_", "unlabelled_", "kl_", "entropy")
 _TITLES = {
     "monitor/mutual_information": "mutual information I(y; x)",
     "monitor/entropy": "entropy of the classifier H(q(y|x))",
@@ -181,5 +182,5 @@ def _unit(name: str) -> str:
     if "accuracy" in name:
         return "fraction"
     quantity = name.removeprefix("monitor/")
-    in_nats = quantity in _IN_NATS or quantity.startswith(("labelled_", "unlabelled_"))
+    in_nats = quantity in _IN_NATS or quantity.startswith(_NATS_BEGIN)
     return "nats" if in_nats else ""

@@ -414,10 +414,12 @@ class SemiSupervisedVAE(keras.Model):
         """
         if self._prepared:
             return
-        self.optimizer.build(self.trainable_variables)
-        row = tf.fill([1, self.num_classes], 1.0 / self.num_classes)
-        self.compute_metrics(None, tf.zeros([1], tf.int32), row, tf.ones([1]))
-        self.reset_metrics()
+        rows = max(2, self.num_classes)  # a metric may compare rows
+        probabilities = tf.fill([rows, self.num_classes], 1.0 / self.num_classes)
+        with self.distribute_strategy.scope():
+            self.optimizer.build(self.trainable_variables)
+            self.compute_metrics(None, tf.zeros([rows], tf.int32), probabilities, tf.ones([rows]))
+            self.reset_metrics()
         self._prepared = True
 
     def fit(self, x=None, y=None, *args, **kwargs):

@@ -152,7 +152,7 @@ class PartOptimizer(keras.optimizers.Optimizer):
 
 
 def _variables(model: keras.Model, part: str) -> list:
-    """Return the trainable variables of an attribute: a layer, or a list of layers."""
+    """Return the variables of an attribute, a layer or a list of layers, frozen or not."""
     found = tf.nest.flatten(getattr(model, part, None))
     layers = [value for value in found if isinstance(value, keras.layers.Layer)]
-    return [variable for layer in layers for variable in layer.trainable_variables]
+    return [variable for layer in layers for variable in layer.variables]

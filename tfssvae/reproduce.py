@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -153,10 +154,16 @@ def _result(folder: Path, config: dict[str, Any], say) -> dict[str, Any]:
 
 
 def _unnumbered(value):
-    """Return a setting without the name of an optimizer, a number that Keras counts up."""
-    if not isinstance(value, dict) or value.get("module") != "keras.optimizers":
+    """Return a setting without the numbers that Keras puts behind names, at any depth."""
+    if isinstance(value, list):
+        return [_unnumbered(part) for part in value]
+    if not isinstance(value, dict):
         return value
-    return {**value, "config": {**value.get("config", {}), "name": None}}
+    found = {key: _unnumbered(part) for key, part in value.items()}
+    config = found.get("config")
+    if "class_name" in found and isinstance(config, dict) and isinstance(config.get("name"), str):
+        found["config"] = {**config, "name": re.sub(r"_\d+$", "", config["name"])}
+    return found
 
 
 def _figures(results: Results, row: Row, metric: str) -> dict[int, float]:

@@ -8,6 +8,8 @@ from PIL import Image
 import tfssvae
 from tfssvae import runs
 from tfssvae.cli import main
+from tfssvae.recipes import TABLES
+from tfssvae.reproduce import _unnumbered
 
 ARGUMENTS = ["reproduce", "mier/table1", "--data", "digits", "--epochs", "1", "--rows", "lvae"]
 
@@ -121,3 +123,10 @@ def test_a_configuration_runs_no_code(tmp_path, capsys):
     harmful = "{'class_name': 'Lambda', 'module': 'keras.layers', 'config': {}}"
     assert main([*arguments, "--set", f"prior={harmful}", "--out", str(out)]) == 2
     assert "may not hold" in capsys.readouterr().err
+
+
+def test_numbers_behind_names_are_no_difference():
+    (row,) = TABLES["exon/table3"].chosen(["beta=0.25"])
+    one, two = row.settings(100, 10), row.settings(100, 10)
+    assert one != two, "Keras counts its objects"
+    assert _unnumbered(one) == _unnumbered(two)

@@ -296,3 +296,11 @@ def test_bad_training_arguments_are_refused(name, data):
     plain = tfssvae.METHODS[name](data.input_shape, 10, **small(name))
     with pytest.raises(tfssvae.InputError, match="compile"):
         train(plain, data)
+
+
+def test_a_strategy_of_one_replica_trains_like_none(data):
+    expected = make_model("m2", data).fit(data.train(**BATCH), epochs=1, verbose=0)
+    with tf.distribute.OneDeviceStrategy("CPU:0").scope():
+        model = make_model("m2", data)
+    history = model.fit(data.train(**BATCH), epochs=1, verbose=0)
+    assert history.history["loss"] == pytest.approx(expected.history["loss"], rel=1e-5)

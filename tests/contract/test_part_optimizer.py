@@ -204,3 +204,14 @@ def test_what_does_not_fit_is_refused(data):
     plain.compile(PartOptimizer("adam", {}), loss="mse", run_eagerly=True)
     with pytest.raises(InputError, match=r"model\.compile"):
         plain.train_on_batch(np.zeros((1, 3)), np.zeros((1, 2)))
+
+
+def test_a_model_with_a_frozen_part_is_loaded(data, tmp_path):
+    parts = {"classifier": keras.optimizers.Adam(1e-4)}
+    model = make_model("m2", data)
+    model.classifier.trainable = False
+    model.compile(PartOptimizer(keras.optimizers.Adam(), parts))
+    model.prepare()
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert float(loaded.optimizer.of("classifier").learning_rate) == pytest.approx(1e-4)

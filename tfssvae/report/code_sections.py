@@ -62,8 +62,8 @@ def _designed(runs: Sequence[Run], x, y, per_run: PerRun) -> Iterator[Section]:
     if all(run.model.latent_dim > 1 for run in designed):
         yield per_run(
             "Latent space",
-            "Codes of test examples in the first two dimensions, over the designed prior: each "
-            "class should lie where it was put.",
+            "Codes of test examples in the first two dimensions, over the prior's component of "
+            "each class, designed (EXoN) or learnt (Parted-VAE): classes should lie on theirs.",
             "Latent codes",
             lambda run: evaluation.latent_scatter_figure(run.model, x, y, data.class_names),
             designed,

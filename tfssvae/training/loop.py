@@ -31,6 +31,10 @@ _CONVOLUTIONS = (
     keras.layers.Conv2DTranspose,
     keras.layers.Conv3D,
     keras.layers.Conv3DTranspose,
+    keras.layers.DepthwiseConv1D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv1D,
+    keras.layers.SeparableConv2D,
 )
 
 

@@ -8,6 +8,7 @@ from tfssvae.layers.augmentation import (
     RandomFlip,
     RandomRotation,
 )
+from tfssvae.layers.batch_norm import BatchNormalization
 from tfssvae.layers.dropout import ChannelDropout
 from tfssvae.layers.flow import LogisticFlow
 from tfssvae.layers.gaussian import GaussianHead, StandardNormalPrior, gaussian, reparameterize
@@ -28,6 +29,7 @@ from tfssvae.layers.pairs import Pairs, repeat_rows
 
 __all__ = [
     "Augmentation",
+    "BatchNormalization",
     "BernoulliLikelihood",
     "Chain",
     "ChannelDropout",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import keras
 
-from tfssvae.layers import ChannelDropout
+from tfssvae.layers import BatchNormalization, ChannelDropout
 from tfssvae.networks.seeds import layer_seeds
 
 LEAK = 0.1  # of the leaky ReLU
@@ -197,7 +197,7 @@ def _dense(units: int, seed: int | None, activation: str, dtype) -> Layers:
 
 
 def _normalisation(dtype) -> keras.layers.Layer:
-    return keras.layers.BatchNormalization(synchronized=True, dtype=dtype)
+    return BatchNormalization(dtype=dtype)
 
 
 def _outputs(units: int, seed: int | None) -> keras.layers.Layer:

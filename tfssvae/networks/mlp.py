@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import keras
 
-from tfssvae.layers import MergedDense
+from tfssvae.layers import BatchNormalization, MergedDense
 from tfssvae.networks.conditional import ConditionalNetwork
 from tfssvae.networks.seeds import layer_seeds
 
@@ -16,7 +16,7 @@ def _dense(units: int, activation, seed: int | None, **kwargs) -> keras.layers.D
 
 def _normalised(activation, dtype, momentum: float) -> list[keras.layers.Layer]:
     return [
-        keras.layers.BatchNormalization(momentum=momentum, synchronized=True, dtype=dtype),
+        BatchNormalization(momentum, dtype=dtype),
         keras.layers.Activation(activation, dtype=dtype),
     ]
 

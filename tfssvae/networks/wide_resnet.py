@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import keras
 
 from tfssvae.checks import InputError
-from tfssvae.layers import MergedDense
+from tfssvae.layers import BatchNormalization, MergedDense
 from tfssvae.networks.conditional import ConditionalNetwork
 
 _SLOPE = 0.01  # of the leaky ReLU
@@ -90,7 +90,7 @@ def wide_resnet_sizes(backbone: str) -> tuple[int, int] | None:
 
 def normalised(x, dtype=None):
     """Return x normalised over the batch (of all replicas) and activated."""
-    x = keras.layers.BatchNormalization(momentum=_MOMENTUM, synchronized=True, dtype=dtype)(x)
+    x = BatchNormalization(_MOMENTUM, dtype=dtype)(x)
     return keras.layers.LeakyReLU(_SLOPE, dtype=dtype)(x)
 
 

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfssvae import data, evaluation, models
+from tfssvae.evaluation import free_classes
 from tfssvae.evaluation.free_classes import logistic_judge
 
 FREE = [2, 3, 4]
@@ -133,3 +134,12 @@ def test_nothing_is_said_where_nothing_is_free_or_can_be_known(method, arguments
     loaded = data.load("digits", **arguments)
     model = models.METHODS[method]((8, 8, 1), loaded.num_classes, latent_dim=2, hidden=(4,))
     assert evaluation.free_class_report(model, loaded, loaded.x_test, loaded.y_test) == {}
+
+
+def test_the_judge_of_large_images_sees_a_share_of_every_class():
+    y = np.array([0] * 90 + [1] * 2 + [2] * 8)
+    found = free_classes._of_every_class(y, most=30)
+    assert np.bincount(y[found]).tolist() == [10, 2, 8]
+    assert len(set(found)) == 20
+    assert np.array_equal(free_classes._of_every_class(y, most=100), np.arange(100))
+    assert np.bincount(y[free_classes._of_every_class(y, most=1)]).tolist() == [1, 1, 1]

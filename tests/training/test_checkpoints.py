@@ -5,9 +5,10 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tfssvae
-from tfssvae.training import Checkpoint, restore_latest
+from tfssvae.training import Checkpoint, restore_latest, train
 
 
 def new_model(latent_dim=2):
@@ -78,3 +79,25 @@ def test_a_folder_that_cannot_be_made_is_known_before_training(tmp_path, data):
     with pytest.raises(OSError, match="file"):
         model.fit(data.train(50, 1388), verbose=0, callbacks=[Checkpoint(tmp_path / "file" / "x")])
     assert int(model.steps_done) == 0
+
+
+@pytest.mark.parametrize(("devices", "driver"), [(1, "loop"), (2, "fit")])
+def test_a_run_under_a_strategy_resumes_exactly(devices, driver, data, tmp_path):
+    strategy = tf.distribute.MirroredStrategy([f"CPU:{index}" for index in range(devices)])
+
+    def run(folder, epochs):
+        with strategy.scope():
+            model = tfssvae.models.M2((8, 8, 1), 10, latent_dim=2, hidden=(8, 8), seed=0)
+            model.compile(keras.optimizers.Adam(1e-2))
+        state = restore_latest(model, folder) or {"epoch": 0}
+        options = {"initial_epoch": state["epoch"], "verbose": 0, "callbacks": [Checkpoint(folder)]}
+        if driver == "loop":
+            train(model, data, epochs, 50, 700, **options)
+        else:
+            model.fit(data.train(50, 700), epochs=epochs, **options)
+        return model.get_weights()
+
+    whole = run(tmp_path / "whole", 2)
+    run(tmp_path / "parts", 1)
+    for one, two in zip(whole, run(tmp_path / "parts", 2), strict=True):
+        np.testing.assert_array_equal(one, two)

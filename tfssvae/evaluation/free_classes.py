@@ -14,9 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 from tfssvae.checks import check_images, check_labels
 from tfssvae.evaluation.classification import error_rate, negative_log_likelihood
 from tfssvae.evaluation.codes import top_codes
+from tfssvae.evaluation.embedding import choose_rows
 from tfssvae.noise import Noise
 
 _MOST_ITERATIONS = 1000
+_MOST_PIXELS = 50_000_000  # of the judge's examples: all of MNIST, 16,270 images of CIFAR-10
 
 Judge = Callable[[ArrayLike], NDArray[np.float64]]
 """Returns p(class|image) of images (n, *input_shape): (n, K)."""
@@ -100,8 +102,9 @@ def free_class_report(model, data, x: ArrayLike, y: ArrayLike) -> dict[str, Any]
         the columns of the predictions permuted by `name_classes`; "decoded_as" and
         "decoded_as_probability": class -> what the judge takes its image at the mean code of
         labelled images for, and how sure it is; "distinct_classes": how many different classes
-        these are. Nothing where all classes have labels or none has, where the true classes of
-        training examples are not known, or where the method does not decode a code and a class.
+        these are. The judge sees all training images, of large ones 50 million pixels. Nothing
+        where all classes have labels or none has, where the true classes of training examples are
+        not known, or where the method does not decode a code and a class.
     """
     names = data.class_names
     free = [names.index(name) for name in data.classes_without_labels]
@@ -112,7 +115,8 @@ def free_class_report(model, data, x: ArrayLike, y: ArrayLike) -> dict[str, Any]
     if not (decodes and known and rows.any() and len(data.labelled_indices)):
         return {}
     code = top_codes(model, data.x_train[data.labelled_indices]).mean(axis=0)
-    judge = logistic_judge(data.x_train, data.hidden_labels)
+    shown = _of_every_class(data.hidden_labels, _MOST_PIXELS // data.x_train[0].size)
+    judge = logistic_judge(data.x_train[shown], data.hidden_labels[shown])
     seen_as = judge(images_of_classes(model, code))
     examples = np.asarray(x)[rows]
     predicted = model.predict(examples, batch_size=500, verbose=0)[:, name_classes(seen_as, free)]
@@ -124,6 +128,20 @@ def free_class_report(model, data, x: ArrayLike, y: ArrayLike) -> dict[str, Any]
         "decoded_as": {name: names[k] for name, k in zip(names, best, strict=True)},
         "decoded_as_probability": dict(zip(names, seen_as.max(axis=1).tolist(), strict=True)),
     }
+
+
+def _of_every_class(y: NDArray[np.int32], most: int) -> NDArray[np.int64]:
+    """Return all rows, or about `most` of them: of every class as many as there are, or its share.
+
+    >>> _of_every_class(np.array([0, 1, 1, 1, 0, 1, 1, 0]), most=4).size
+    4
+    """
+    if len(y) <= most:
+        return np.arange(len(y))
+    classes = np.unique(y)
+    share = max(1, most // len(classes))
+    of_classes = (np.flatnonzero(y == k) for k in classes)
+    return np.sort(np.concatenate([rows[choose_rows(len(rows), share)] for rows in of_classes]))
 
 
 def _pixels(images: ArrayLike) -> NDArray[np.float32]:

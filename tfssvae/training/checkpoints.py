@@ -76,14 +76,14 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         """Save the end of the run, so that more epochs can follow it."""
-        if self._saved_step != int(self.model.steps_done):
+        if self._saved_step != int(self.model.steps_done.numpy()):
             self._save(self._epoch)
 
     def _due(self) -> bool:
         return time.monotonic() - self._saved_at >= self.every_seconds
 
     def _save(self, epoch: int) -> None:
-        step = int(self.model.steps_done)
+        step = int(self.model.steps_done.numpy())
         final = self.folder / f"step-{step:09d}"
         partial = self.folder / f".partial-{os.getpid()}"
         shutil.rmtree(partial, ignore_errors=True)

@@ -118,7 +118,7 @@ def train(
     logs: dict = {}
     resumed = initial_epoch is not None
     for epoch in range(model._initial_epoch or initial_epoch or 0, epochs):
-        done = int(model.steps_done) - epoch * steps
+        done = int(model.steps_done.numpy()) - epoch * steps
         begun = 0 < done <= steps and resumed
         resumed = False
         if begun:  # the metrics of its first steps came with the checkpoint
@@ -163,7 +163,7 @@ def _resident_call(model, data: Data, order: Order, images, block: int, compiled
 
     def call(count: int) -> dict:
         # Always a whole block of rows: one shape, one trace.
-        first = int(model.steps_done)
+        first = int(model.steps_done.numpy())
         rows = (*order.rows(first, block), order.unfeatured_rows(first, block))
         return steps(images, labels, unfeatured, *map(tf.constant, rows), tf.constant(count))
 
@@ -172,7 +172,7 @@ def _resident_call(model, data: Data, order: Order, images, block: int, compiled
 
 def _streaming_call(model, data: Data, order: Order, compiled: bool):
     """Return a function that takes `count` steps on batches that tf.data prefetches."""
-    iterator = iter(endless_batches(data, order, int(model.steps_done)))
+    iterator = iter(endless_batches(data, order, int(model.steps_done.numpy())))
     one_step = tf.function(model.train_step, jit_compile=compiled, autograph=False)
 
     @tf.function

@@ -427,7 +427,9 @@ class SemiSupervisedVAE(keras.Model):
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # Keras warns when it has no say in the order
         position = getattr(x, "position", None)
-        if position is not None:
+        if position is not None and kwargs.get("steps_per_epoch"):
+            x = x.from_step(int(self.steps_done.numpy()))  # Keras's epochs are not those of x
+        elif position is not None:
             follow = keras.callbacks.LambdaCallback(
                 on_epoch_begin=lambda epoch, logs: position.assign(self.steps_done.value)
             )

@@ -142,3 +142,24 @@ def test_binarisation_is_the_same_in_both_drivers():
             tfssvae.training.train(model, data, 1, 30, 700, jit_compile=False, verbose=0)
         weights.append(np.concatenate([np.ravel(w) for w in model.get_weights()]))
     np.testing.assert_array_equal(*weights)
+
+
+def test_epochs_of_another_length_see_the_same_batches(data):
+    def weights(*runs):
+        model = tfssvae.models.M2((8, 8, 1), 10, latent_dim=2, hidden=(4,), seed=0)
+        model.compile("sgd")
+        for options in runs:
+            model.fit(data.train(30, 300), verbose=0, **options)
+        return model.get_weights()
+
+    steps = training_order(data, 30, 300).steps_per_epoch
+    expected = weights({"epochs": 4})
+    assert steps == 5
+    in_two = {"epochs": 10, "steps_per_epoch": 2}
+    for found in (
+        weights(in_two),
+        weights({**in_two, "epochs": 3}, {**in_two, "initial_epoch": 3}),
+        weights({"epochs": 1, "steps_per_epoch": 20}),
+    ):
+        for one, two in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one, two)

@@ -198,7 +198,8 @@ def training_batches(
     """Return one epoch of Keras batches; every iteration is a new epoch in a new order.
 
     `SemiSupervisedVAE.fit` sets the data set's `position` to the model's count of steps, so that
-    a resumed run sees the batches that the interrupted one would have seen.
+    a resumed run sees the batches that the interrupted one would have seen. Its `from_step` gives
+    the endless batches from a step on, for epochs of another length.
     """
     order = training_order(data, labelled, unlabelled, seed, unfeatured)
     steps = order.steps_per_epoch
@@ -217,6 +218,7 @@ def training_batches(
     counted = indices.apply(tf.data.experimental.assert_cardinality(steps))
     batches = counted.map(load_from_position).prefetch(2)
     batches.position = position
+    batches.from_step = lambda step: endless_batches(data, order, step)
     return batches
 
 

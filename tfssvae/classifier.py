@@ -366,7 +366,7 @@ def _build_model(
     arguments = {**method_class.recommended_arguments(pixels, steps), **arguments}
     if weights is None:
         counts = len(data.labelled_indices), len(data.unlabelled_indices)
-        arguments = {"regularizers": method_class.paper_regularizers(), **arguments}
+        arguments = {"regularizers": method_class.paper_regularizers(**arguments), **arguments}
         weights = default_weights(method_class, arguments["regularizers"], *counts, pixels, steps)
     model = method_class(
         data.input_shape, data.num_classes, weights=weights, seed=data.seed, **arguments

@@ -398,7 +398,7 @@ def _model_arguments(options) -> dict:
 
         parts = [_part("--regularizer", text, REGULARIZERS) for text in options.regularizer]
         if "regularizers" not in arguments and options.method in METHODS:
-            parts = METHODS[options.method].paper_regularizers() + parts
+            parts = METHODS[options.method].paper_regularizers(**arguments) + parts
             arguments["regularizers"] = []
         arguments["regularizers"] += keras.saving.serialize_keras_object(parts)
     if options.augment:

@@ -133,8 +133,12 @@ class SemiSupervisedVAE(keras.Model):
         raise NotImplementedError
 
     @classmethod
-    def paper_regularizers(cls) -> list:
-        """Return the regularizers of the method's paper, which it has where none are given."""
+    def paper_regularizers(cls, **arguments) -> list:
+        """Return the regularizers of the method's paper, which it has where none are given.
+
+        Args:
+            **arguments: of the model, those that are set: a paper's weights may follow them.
+        """
         return []
 
     @classmethod

@@ -288,7 +288,7 @@ def _made(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
     counts = len(data.labelled_indices), len(data.unlabelled_indices)
     pixels = int(np.prod(data.input_shape))
     arguments = {**method.recommended_arguments(pixels, steps), **_revived(config["model"])}
-    regularizers = arguments.setdefault("regularizers", method.paper_regularizers())
+    regularizers = arguments.setdefault("regularizers", method.paper_regularizers(**arguments))
     kind = config.get("default_weights", "recommended")
     defaults = default_weights(method, regularizers, *counts, pixels, steps, kind)
     weights = {**defaults, **arguments.pop("weights", {})}

@@ -196,7 +196,7 @@ def test_the_priors_weights_are_the_class_prior():
     ("arguments", "message"),
     [
         ({"latent_dim": 3}, "in 3 dimensions"),
-        ({"beta": 0.0}, "beta must be positive"),
+        ({"beta": 0.0}, "beta must be a positive number"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, message):
@@ -219,7 +219,42 @@ def test_published_weights():
     ours += weights["labelled_consistency"] * labelled
     ours += weights["unlabelled_consistency"] * unlabelled
     assert ours == pytest.approx(published / 128)
-    assert EXoN.paper_weights(100, 59_900) == {"classification": 6000.25}
+
+
+def test_weights_follow_beta_unless_set():
+    model = EXoN((PIXELS,), K, prior=layers.GaussianMixturePrior(MEAN, VARIANCE), beta=50.0)
+    (consistency,) = model.regularizers
+    assert model.weight_settings == {"classification": classification_weight(50.0)}
+    assert consistency.default_weights() == paper_consistency(50.0).default_weights()
+    revived = EXoN.from_config(model.get_config())
+    assert revived.weight_settings == model.weight_settings
+    chosen = EXoN((PIXELS,), K, prior=model.prior, beta=50.0, weights={"*": 2.0}, regularizers=[])
+    assert chosen.regularizers == []
+    assert set(chosen.term_weights.values()) == {2.0}
+
+
+def test_classes_in_one_place_are_reported(caplog):
+    EXoN((PIXELS,), 3, prior=layers.GaussianMixturePrior([[0.0, 1.0], [4.0, 1.0], [4.0, 1.0]], 1.0))
+    assert "components 1 and 2 overlap by 1.00" in caplog.text
+    caplog.clear()
+    EXoN((PIXELS,), 3)
+    assert not caplog.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"beta": float("inf")}, "beta must be a positive number"),
+        ({"beta": "a"}, "beta must be a positive number"),
+        ({"beta": 3.0, "likelihood": "bernoulli"}, "leave beta or likelihood out"),
+        ({"learn_beta": True, "likelihood": "bernoulli"}, "leave beta or likelihood out"),
+        ({"prior": "circle"}, "layers.GaussianMixturePrior"),
+        ({"prior": layers.circle_layout(K)}, "layers.GaussianMixturePrior"),
+    ],
+)
+def test_wrong_arguments_are_refused(arguments, words):
+    with pytest.raises(tfssvae.InputError, match=words):
+        EXoN((PIXELS,), K, **arguments)
 
 
 def test_the_networks_have_the_papers_sizes():

@@ -79,6 +79,7 @@ def test_one_variance_is_that_of_every_component():
         (MEAN, VARIANCE * np.inf, None, "finite"),
         (MEAN, VARIANCE, [0.5, 0.5], "3 positive numbers"),
         (MEAN, VARIANCE, [0.5, 0.5, 0.5], "sum to 1"),
+        (MEAN, VARIANCE, "ab", "3 positive numbers"),
     ],
 )
 def test_bad_components_are_refused(mean, variance, probs, message):
@@ -157,6 +158,10 @@ def test_distances_that_fit_are_matched():
         (lambda: layers.circle_layout(10, 0.0), "variance must be positive"),
         (lambda: layers.one_hot_layout(10, 9), "at least the 10 classes"),
         (lambda: layers.line_layout(3, 1.0, distance=-1), "distance must be positive"),
+        (lambda: layers.line_layout(3, latent_dim=0), "latent_dim must be at least 1"),
+        (lambda: layers.line_layout(3, latent_dim=2.5), "latent_dim must be a whole number"),
+        (lambda: layers.similarity_layout([[0], [1]], latent_dim=0), "at least 1"),
+        (lambda: layers.similarity_layout(5), "groups that together"),
         (lambda: layers.similarity_layout([[0, 1], [1, 2], [3]]), "each class"),
         (lambda: layers.similarity_layout([[0, 0.5], [0.1, 0]]), "symmetric"),
         (lambda: layers.similarity_layout([[0, 1.0], [1.0, 0]]), r"\[0, 1\)"),

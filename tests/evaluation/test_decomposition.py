@@ -71,7 +71,14 @@ def test_the_inception_score_equals_a_loop():
 
 
 @pytest.mark.parametrize(
-    ("name", "splits", "message"), [(" ", 2, "name the classifier"), ("x", 9, "splits")]
+    ("name", "splits", "message"),
+    [
+        (" ", 2, "name the classifier"),
+        (None, 2, "name the classifier"),
+        ("x", 9, "splits"),
+        ("x", 0, "splits"),
+        ("x", 2.5, "splits"),
+    ],
 )
 def test_a_score_without_a_name_or_images_is_refused(name, splits, message):
     with pytest.raises(tfssvae.InputError, match=message):

@@ -98,7 +98,8 @@ def test_theorem_1_holds_where_its_assumption_does():
     assert found["lower"] == pytest.approx(0.45, abs=1e-3)
     assert found["kl_z"] == pytest.approx(0.5 * np.log(10), abs=2e-3)
     assert found["upper"] == pytest.approx(4.5, abs=1e-3)
-    assert found["aggregate_gap"] < 1e-3
+    assert found["mean_gap"] < 1e-3
+    assert found["variance_gap"] < 3e-3
     assert found["lower"] <= found["kl_z"] <= found["upper"]
 
 
@@ -120,7 +121,32 @@ def test_bounds_of_theorem_1_are_the_sums_over_classes(model, rows):
     of_class = (probs * np.log(probs * K)).sum(1).mean()
     assert found["kl_z"] == pytest.approx(divergence - of_class, rel=1e-4)
     gap = np.abs(np.einsum("nk,nkd->kd", probs / probs.sum(0), mean) - MEAN) / np.sqrt(VARIANCE)
-    assert found["aggregate_gap"] == pytest.approx(gap.max(), rel=1e-4)
+    assert found["mean_gap"] == pytest.approx(gap.max(), rel=1e-4)
+    gaps = []
+    for k in range(K):
+        of_class = probs[:, k] / probs[:, k].sum()
+        spread = of_class @ np.square(mean[:, k]) - np.square(of_class @ mean[:, k])
+        gaps.append(np.abs((of_class @ variance[:, k] + spread) / VARIANCE[k] - 1))
+    assert found["variance_gap"] == pytest.approx(np.max(gaps), rel=1e-4)
+
+
+def test_posteriors_that_are_too_narrow_are_a_gap_of_variances_and_absent_classes_none():
+    class Narrow:
+        example_shape = (1,)
+        num_classes = 2
+        prior = layers.GaussianMixturePrior([[1.0], [5.0]], [[4.0], [1.0]])
+
+        def predict_logits(self, x):
+            return tf.constant([50.0, -50.0]) + 0 * x
+
+        def components(self, x):
+            mean = self.prior.mean[None] + 0 * x[..., None]
+            return mean, tf.math.log(0.7 * self.prior.variance[None] + 0 * mean)
+
+    found = evaluation.kl_bounds(Narrow(), np.zeros((9, 1), "float32"))
+    assert found["mean_gap"] == pytest.approx(0, abs=1e-6)  # class 1, which no image has, is not 5
+    assert found["variance_gap"] == pytest.approx(0.3, rel=1e-5)
+    assert found["kl_z"] < found["lower"]  # what the gap warns of
 
 
 def test_a_path_is_walked_at_constant_speed():
@@ -208,6 +234,9 @@ def test_noise_on_a_subspace_leaves_the_other_units(model, rows):
     np.testing.assert_allclose(found[2], decoded(model, code + noise * [1, 0]), atol=1e-4)
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels == ["unchanged", "1 units", "1 others"]
+    none = cells(evaluation.subspace_figure(model, x[0], [], 1.5, seed=4).axes[0], 3, 8)
+    np.testing.assert_allclose(none[1], found[0], atol=1e-4)
+    np.testing.assert_allclose(none[2], decoded(model, code + noise), atol=1e-4)
 
 
 def test_the_grid_covers_the_plane_from_the_top_left(model):
@@ -277,8 +306,27 @@ def test_bad_input_is_refused(model, m2, rows):
     ):
         with pytest.raises(InputError, match="empty"):
             draw()
-    with pytest.raises(InputError, match=r"0\.\.1"):
-        evaluation.unit_figure(model, x[0], [2])
+    for units in ([2], [-1], [0.5], [np.nan], [False, True], [[0]]):
+        with pytest.raises(InputError, match=r"0\.\.1"):
+            evaluation.unit_figure(model, x[0], units)
+    with pytest.raises(InputError, match="at least one unit"):
+        evaluation.unit_figure(model, x[0], [])
+    for path in ([0, 0], [[0, 0, 0]], [[0, np.nan]], [[0, 0], [1]]):
+        with pytest.raises(InputError, match="path must be"):
+            evaluation.interpolation_figure(model, 0, 1, path=path)
+    with pytest.raises(InputError, match="start and end"):
+        evaluation.line_figure({"a": model}, (0, 0), (1,))
+    for draw in (
+        lambda: evaluation.decode_codes(m2, np.zeros((1, 2))),
+        lambda: evaluation.line_figure({"m2": m2}, (0, 0), (1, 1)),
+        lambda: evaluation.unit_figure(m2, x[0], [0]),
+        lambda: evaluation.subspace_figure(m2, x[0], [0]),
+        lambda: evaluation.latent_grid_figure(m2),
+        lambda: evaluation.latent_scatter_figure(m2, x, y, NAMES),
+        lambda: evaluation.path_figure({"m2": m2}, x, y, NAMES),
+    ):
+        with pytest.raises(InputError, match="M2 has no mixture"):
+            draw()
     line = layers.GaussianMixturePrior([[0.0], [1.0], [2.0]], 1.0)
     with pytest.raises(InputError, match="two latent dimensions"):
         evaluation.prior_figure(line, NAMES)

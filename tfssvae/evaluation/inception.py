@@ -7,7 +7,7 @@ import numpy as np
 import scipy.special
 from numpy.typing import ArrayLike
 
-from tfssvae.checks import InputError, check_probabilities
+from tfssvae.checks import InputError, check_count, check_probabilities
 
 
 def inception_score(
@@ -33,10 +33,10 @@ def inception_score(
     Raises:
         InputError: there are fewer images than splits, no name, or no probabilities.
     """
-    if not str(classifier_name).strip():
+    if not isinstance(classifier_name, str) or not classifier_name.strip():
         raise InputError("name the classifier: a score without one means nothing")
     probs = np.asarray(classifier(images))
-    if not 1 <= splits <= len(probs):
+    if not 1 <= check_count(splits, "splits") <= len(probs):
         raise InputError(f"splits must be 1 to the {len(probs)} images, got {splits}")
     probs = check_probabilities(probs, "what the classifier returns")
     parts = np.array_split(probs.astype("float64"), splits)
@@ -48,5 +48,5 @@ def inception_score(
         "sd": float(np.std(scores, ddof=1)) if splits > 1 else 0.0,
         "images": len(probs),
         "splits": splits,
-        "classifier": str(classifier_name),
+        "classifier": classifier_name,
     }

@@ -14,6 +14,7 @@ from tfssvae.evaluation.embedding import class_colours
 from tfssvae.evaluation.figures import Panel, picture_figure
 from tfssvae.evaluation.images import as_pictures, image_grid
 from tfssvae.evaluation.latent import (
+    check_mixture,
     decode_codes,
     latent_grid,
     posterior_components,
@@ -42,7 +43,7 @@ def prior_figure(prior, class_names: Sequence[str]) -> Figure:
         InputError: the prior is a line, or the names do not fit it.
     """
     figure, axes = _plane(prior, class_names)
-    worst = prior.overlap()[~np.eye(prior.num_components, dtype=bool)].max()
+    worst = prior.overlap()[~np.eye(prior.num_components, dtype=bool)].max(initial=0.0)
     axes.set_title(f"Prior; largest overlap of two classes {worst:.2g}", fontsize=11)
     return figure
 
@@ -62,6 +63,7 @@ def latent_scatter_figure(
     Raises:
         InputError: the parts do not fit each other.
     """
+    check_mixture(model)
     figure, axes = _plane(model.prior, class_names)
     draw_codes(axes, model, x, y, seed)
     axes.set_title(f"{model_name(model)}: codes over the prior", fontsize=11)
@@ -76,6 +78,7 @@ def latent_grid_figure(model, size: int = 21, extent: Sequence[float] | None = N
         size: images along each side.
         extent: (left, right, bottom, top); None: all components within three standard deviations.
     """
+    check_mixture(model)
     left, right, bottom, top = prior_extent(model.prior) if extent is None else extent
     extent = (left, right, bottom, top)
     picture = image_grid(latent_grid(model, size, extent)[1], size)
@@ -96,16 +99,18 @@ def unit_figure(
     Args:
         model: an `EXoN`.
         image: (*input_shape) whose code the other units keep.
-        units: indices, such as the first five of `activated_units`.
+        units: indices, at least one, such as the first five of `activated_units`.
         low: value of the unit on the left.
         high: value on the right.
     """
-    code, steps = code_of(model, image), 9
-    codes = np.tile(code, (len(units), steps, 1))
-    for row, unit in enumerate(_checked_units(model, units)):
+    code, steps, chosen = code_of(model, image), 9, _checked_units(model, units)
+    if not len(chosen):
+        raise InputError("units must name at least one unit: none is activated?")
+    codes = np.tile(code, (len(chosen), steps, 1))
+    for row, unit in enumerate(chosen):
         codes[row, :, unit] = np.linspace(low, high, steps)
     images = decode_codes(model, codes.reshape(-1, model.latent_dim))
-    panel = Panel(as_pictures(images), steps, [f"unit {unit}" for unit in units])
+    panel = Panel(as_pictures(images), steps, [f"unit {unit}" for unit in chosen])
     title = f"{model_name(model)}: one unit at a time"
     return picture_figure([panel], title, f"from {low:g} to {high:g}")
 
@@ -120,17 +125,18 @@ def subspace_figure(
     Args:
         model: an `EXoN`.
         image: (*input_shape).
-        units: the activated units (see `activated_units`).
+        units: indices of the activated units, possibly none (see `activated_units`).
         scale: the noise is uniform in (-scale, scale).
         seed: of the noise.
     """
     code, columns = code_of(model, image), 8
     chosen = np.zeros(model.latent_dim)
     chosen[_checked_units(model, units)] = 1
+    count = int(chosen.sum())
     noise = np.random.default_rng(seed).uniform(-scale, scale, (columns, model.latent_dim))
     codes = np.concatenate([np.tile(code, (columns, 1)), code + noise * chosen])
     codes = np.concatenate([codes, code + noise * (1 - chosen)])
-    names = ["unchanged", f"{len(units)} units", f"{model.latent_dim - len(units)} others"]
+    names = ["unchanged", f"{count} units", f"{model.latent_dim - count} others"]
     panel = Panel(as_pictures(decode_codes(model, codes)), columns, names)
     title = f"{model_name(model)}: noise on a latent subspace"
     return picture_figure([panel], title, f"uniform noise in ({-scale:g}, {scale:g})")
@@ -185,6 +191,7 @@ def v_nat_correlation_figure(v_nats: ArrayLike, class_names: Sequence[str]) -> F
 
 def code_of(model, end) -> NDArray[np.float64]:
     """Return the code of an image, or the centre of a class."""
+    check_mixture(model)
     if np.ndim(end) == 0:
         (label,) = check_labels([end], model.num_classes, "class", allow_unlabelled=False)
         return model.prior.mean[label].astype("float64")
@@ -194,8 +201,14 @@ def code_of(model, end) -> NDArray[np.float64]:
 
 def _checked_units(model, units: Sequence[int]) -> NDArray[np.int64]:
     found = np.asarray(units)
-    if found.ndim != 1 or not found.size or found.min() < 0 or found.max() >= model.latent_dim:
-        raise InputError(f"units must be indices in 0..{model.latent_dim - 1}, got {units!r:.100}.")
+    if found.shape == (0,):
+        return np.zeros(0, "int64")
+    whole = found.ndim == 1 and found.dtype.kind in "iu"
+    if not whole or found.min() < 0 or found.max() >= model.latent_dim:
+        raise InputError(
+            f"units must be whole numbers in 0..{model.latent_dim - 1}, got {units!r:.100} (of a "
+            "mask, take np.flatnonzero)"
+        )
     return found.astype("int64")
 
 

@@ -11,7 +11,7 @@ from tfssvae.checks import InputError
 from tfssvae.evaluation.class_names import check_class_names
 from tfssvae.evaluation.figures import Panel, picture_figure
 from tfssvae.evaluation.images import as_pictures, image_grid
-from tfssvae.evaluation.latent import decode_codes
+from tfssvae.evaluation.latent import check_codes, decode_codes
 from tfssvae.evaluation.latent_figures import class_legend, code_of, draw_codes, draw_prior
 from tfssvae.evaluation.model_names import model_name
 from tfssvae.evaluation.style import ink
@@ -28,9 +28,12 @@ def interpolation_figure(
         two: image, or class, at which it ends.
         steps: images on the path.
         path: (m, d) codes in between, which the path goes through; None: straight.
+
+    Raises:
+        InputError: the ends or the path do not fit the model.
     """
     ends = [code_of(model, end) for end in (one, two)]
-    between = np.zeros((0, model.latent_dim)) if path is None else np.asarray(path, "float64")
+    between = np.zeros((0, model.latent_dim)) if path is None else check_codes(model, path, "path")
     images = decode_codes(model, along_path([ends[0], *between, ends[1]], steps))
     panel = Panel(as_pictures(images), steps, ["from left to right"])
     return picture_figure([panel], f"{model_name(model)}: interpolation in the latent space")
@@ -104,7 +107,10 @@ def line_figure(
     """
     if not models:
         raise InputError("models must be a dict of name -> model, got an empty one.")
-    line = along_path(np.asarray([start, end], "float64"), steps)
+    ends = [
+        check_codes(next(iter(models.values())), [code], "start and end") for code in (start, end)
+    ]
+    line = along_path(np.concatenate(ends), steps)
     images = np.concatenate([as_pictures(decode_codes(model, line)) for model in models.values()])
     moving = np.flatnonzero(np.ptp(line, axis=0))
     values = line[:, moving[0]] if len(moving) == 1 else np.linspace(0, 1, steps)

@@ -16,8 +16,8 @@ def negative_ssim(images: ArrayLike) -> tf.Tensor:
     """Negative mean structural similarity of all pairs, (1 - mean SSIM) / 2 (EXoN, eq. 24).
 
     The mean runs over X x X, each image with itself included, so that n copies of one image have
-    0. SSIM is that of Wang et al. (2004) with uniform windows of 7x7 pixels inside the image, or
-    of the largest odd size that fits, and unbiased covariances; channels are averaged.
+    0. SSIM is that of Wang et al. (2004): Gaussian windows of 11x11 pixels and standard deviation
+    1.5 inside the image, or of the largest odd size that fits; channels are averaged.
 
     Args:
         images: (n, height, width) or (n, height, width, channels), uint8 or float in [0, 1].

@@ -79,7 +79,7 @@ def line_layout(
     [[-8.0, 0.0], [8.0, 0.0]]
     """
     count, variance = _checked(num_classes, variance)
-    mean = np.zeros((count, latent_dim))
+    mean = np.zeros((count, _checked_dim(latent_dim)))
     mean[:, 0] = (np.arange(count) - (count - 1) / 2) * _spacing(distance, variance)
     return _layout(mean, variance)
 
@@ -124,6 +124,7 @@ def similarity_layout(
     Raises:
         InputError: the similarities or groups are not as described.
     """
+    latent_dim = _checked_dim(latent_dim)
     apart = 1 - _similarities(alike)
     count, variance = _checked(len(apart), variance)
     np.fill_diagonal(apart, 0)
@@ -143,20 +144,19 @@ def _similarities(alike) -> NDArray[np.float64]:
         matrix = np.array(alike, "float64")
     except (TypeError, ValueError):
         matrix = np.zeros(0)
-    groups = [list(np.atleast_1d(group)) for group in alike]
+    groups = [list(np.atleast_1d(group)) for group in alike] if np.iterable(alike) else []
     classes = sorted(k for group in groups for k in group)
-    if classes == list(range(len(classes))):
+    if classes and classes == list(range(len(classes))):
         member = np.zeros((len(groups), len(classes)))
         for index, group in enumerate(groups):
             member[index, np.asarray(group, int)] = 1
         return _ALIKE * member.T @ member
-    off = ~np.eye(len(matrix), dtype=bool)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise InputError(
             "alike must be a (K, K) matrix of similarities, or groups that together hold each "
             f"class 0..K-1 once, got {alike!r:.200}"
         )
-    values = matrix[off]
+    values = matrix[~np.eye(len(matrix), dtype=bool)]
     if not np.allclose(matrix, matrix.T) or not ((values >= 0) & (values < 1)).all():
         raise InputError("similarities must be symmetric numbers in [0, 1)")
     return matrix
@@ -187,6 +187,12 @@ def _checked(num_classes: int, variance: float) -> tuple[int, float]:
     if not 0 < variance < math.inf:
         raise InputError(f"variance must be positive, got {variance}")
     return int(num_classes), float(variance)
+
+
+def _checked_dim(latent_dim: int) -> int:
+    if check_count(latent_dim, "latent_dim") < 1:
+        raise InputError(f"latent_dim must be at least 1, got {latent_dim}")
+    return int(latent_dim)
 
 
 def _spacing(distance: float | None, variance: float) -> float:

@@ -178,7 +178,10 @@ def check_components(mean, variance) -> tuple[NDArray[np.float32], NDArray[np.fl
 
 
 def _checked_probs(probs, count: int) -> NDArray[np.float32]:
-    values = np.asarray(probs, "float64")
+    try:
+        values = np.asarray(probs, "float64")
+    except (TypeError, ValueError):
+        values = np.zeros(0)
     if values.shape != (count,) or not (values > 0).all() or abs(values.sum() - 1) > 1e-4:
         raise InputError(f"probs must be {count} positive numbers that sum to 1, got {probs!r}")
     return (values / values.sum()).astype("float32")

@@ -8,8 +8,11 @@ m and s^2 are chosen, not learnt. The soft-label consistency of eqs. 7 to 10 is 
 `SoftLabelConsistency`.
 """
 
+import logging
+import math
 from collections.abc import Sequence
 from functools import partial
+from numbers import Real
 from typing import ClassVar
 
 import keras
@@ -29,6 +32,8 @@ BETA = 0.25  # of MNIST, table 6; on images in [-1, 1]
 LAMBDA_1 = 6000.0  # of MNIST, table 7
 LABELLED_SHARE = 32 / 128  # of a batch, as published
 DROPOUT = {"mlp": 0.5, "conv": 0.1}  # of each backbone, table 7
+_OVERLAPPING = 0.5  # of 1, where classes four standard deviations apart have 0.135
+_LOG = logging.getLogger("tfssvae")
 PLANE = 2  # dimensions of the default latent space
 
 
@@ -39,9 +44,9 @@ class EXoN(SemiSupervisedVAE):
     The decoder sees z alone: the class says where in the latent space an image lies, and so
     neighbours, paths and regions of that space have a meaning that is known before training. With
     the regularizer `SoftLabelConsistency` it is the paper's method, and it has that regularizer
-    unless others, possibly none, are given. All weights are those of the paper's MNIST unless set
-    (`classification_weight`, `paper_consistency`): they are large because a draw of the class
-    passes on gradients as large as the latent space is wide.
+    unless others, possibly none, are given. All weights are those of eq. 10 with the paper's
+    lambda_1 of MNIST and this beta unless set (`classification_weight`, `paper_consistency`): they
+    are large because a draw of the class passes on gradients as large as the latent space is wide.
 
     Args:
         input_shape: shape of one image, such as (28, 28, 1), or (features,).
@@ -101,16 +106,22 @@ class EXoN(SemiSupervisedVAE):
         likelihood=None,
         **kwargs,
     ):
+        _check_prior_type(prior)
         if class_prior is None and prior is not None and prior.probs is not None:
             class_prior = prior.probs.tolist()
+        beta = _checked_beta(beta)
+        if isinstance(likelihood, str) and (learn_beta or beta != BETA):
+            raise InputError("beta is of the default likelihood: leave beta or likelihood out")
+        if kwargs.get("regularizers") is None:
+            kwargs["regularizers"] = self.paper_regularizers(beta)
+        weights = {"classification": classification_weight(beta)}
+        kwargs["weights"] = {**weights, **(kwargs.get("weights") or {})}
         super().__init__(input_shape, num_classes, class_prior=class_prior, **kwargs)
-        if not beta > 0:
-            raise InputError(f"beta must be positive, got {beta}")
         self.prior = prior or default_prior(self.num_classes, latent_dim)
         self.latent_dim = self.prior.latent_dim if latent_dim is None else int(latent_dim)
         self._check_prior()
         self.hidden, self.filters = tuple(hidden), tuple(filters)
-        self.beta, self.learn_beta = float(beta), bool(learn_beta)
+        self.beta, self.learn_beta = beta, bool(learn_beta)
         if backbone not in DROPOUT:
             raise InputError(f"unknown backbone {backbone!r}: {closest(str(backbone), DROPOUT)}")
         self.backbone, self.dropout = backbone, dropout
@@ -163,6 +174,13 @@ class EXoN(SemiSupervisedVAE):
                 f"the prior must have {self.num_classes} components, one per class, in "
                 f"{self.latent_dim} dimensions, got {found[0]} in {found[1]}"
             )
+        overlap = np.triu(self.prior.overlap(), k=1)
+        if overlap.max() > _OVERLAPPING:
+            one, two = np.unravel_index(overlap.argmax(), overlap.shape)
+            _LOG.warning(
+                f"the prior's components {one} and {two} overlap by {overlap.max():.2f} of 1: "
+                "codes of these classes will not lie apart"
+            )
         probs = self.prior.probs
         if probs is not None and (
             self.class_prior == "labels" or not np.allclose(self.class_prior, probs, atol=1e-5)
@@ -172,19 +190,14 @@ class EXoN(SemiSupervisedVAE):
             )
 
     @classmethod
-    def paper_regularizers(cls) -> list:
-        """Return the soft-label consistency with its weights on MNIST."""
-        return [paper_consistency()]
-
-    @classmethod
-    def default_weights(cls) -> dict[str, Weight]:
-        """Return the weight of the classification term on MNIST (see `classification_weight`)."""
-        return {"classification": classification_weight()}
+    def paper_regularizers(cls, beta: float = BETA, **arguments) -> list:
+        """Return the soft-label consistency with the weights of eq. 10 and MNIST's lambda_1."""
+        return [paper_consistency(_checked_beta(beta))]
 
     @classmethod
     def paper_weights(cls, num_labelled: int, num_unlabelled: int) -> dict[str, Weight]:
-        """Return the published weight, whatever the number of labels: batches hold equally many."""
-        return cls.default_weights()
+        """Return none: the constructor has set the published one, whatever the number of labels."""
+        return {}
 
     # The model's densities ---------------------------------------------------------------------
 
@@ -297,6 +310,20 @@ class EXoN(SemiSupervisedVAE):
             + p_z.log_prob(z)
         )
         return tf.reshape(log_joint - log_q_y - q_z.log_prob(z), [rows, num_samples])
+
+
+def _checked_beta(beta) -> float:
+    if not isinstance(beta, Real) or not 0 < beta < math.inf:
+        raise InputError(f"beta must be a positive number, got {beta!r}")
+    return float(beta)
+
+
+def _check_prior_type(prior) -> None:
+    if prior is not None and not isinstance(prior, layers.GaussianMixturePrior):
+        raise InputError(
+            "prior must be a layers.GaussianMixturePrior, such as "
+            f"GaussianMixturePrior(*layers.line_layout(10)), got {prior!r:.100}"
+        )
 
 
 def default_prior(num_classes: int, latent_dim: int | None = None) -> layers.GaussianMixturePrior:

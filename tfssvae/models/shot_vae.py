@@ -169,7 +169,7 @@ class ShotVAE(SemiSupervisedVAE):
         return keras.Sequential([keras.Input(self.example_shape), self.encoder, self.head_y])
 
     @classmethod
-    def paper_regularizers(cls) -> list:
+    def paper_regularizers(cls, **arguments) -> list:
         """Return the optimal interpolation."""
         from tfssvae.regularizers import OptimalInterpolation  # regularizers know this class
 

@@ -90,7 +90,7 @@ class SemiSupervisedVAE(keras.Model):
         self.class_prior = _checked_prior(class_prior, self.num_classes)
         self.weight_settings = dict(weights or {})
         chosen = self.paper_regularizers() if regularizers is None else regularizers
-        self.regularizers = list(chosen)
+        self.regularizers = _checked_regularizers(chosen)
         self.augment = augment
         self.seed = int(seed)
         self.steps_done = self._counter("steps_done", (), "int64")
@@ -179,6 +179,7 @@ class SemiSupervisedVAE(keras.Model):
                 f"the networks of {type(self).__name__} do not fit together for images of shape "
                 f"{self.example_shape}, {self.num_classes} classes: {error}"
             ) from error
+        self._try_augmentation(blank)
         defaults = [part.default_weights() for part in (self, *self.regularizers)]
         self.term_weights = resolve_weights(list(found.values), *defaults, self.weight_settings)
         raw = [name for name, weight in self.term_weights.items() if not is_one(weight)]
@@ -187,6 +188,19 @@ class SemiSupervisedVAE(keras.Model):
             ["loss", *found.values, *(f"monitor/{name}" for name in self._monitored)]
         )
         self.built = True
+
+    def _try_augmentation(self, images) -> None:
+        if not isinstance(self.augment, Augmentation):
+            return
+        try:
+            self.augment(tf.constant(images), noise=Noise(self.seed, FIXED_STEP))
+        except checks.InputError:
+            raise
+        except (ValueError, IndexError, tf.errors.InvalidArgumentError) as error:
+            raise checks.InputError(
+                f"augment does not fit examples of shape {self.example_shape}: "
+                f"{str(error).splitlines()[0]}"
+            ) from error
 
     def _counter(self, name: str, shape: tuple, dtype: str):
         return self.add_weight(
@@ -499,6 +513,16 @@ class SemiSupervisedVAE(keras.Model):
 
 
 _ATTRIBUTES = {"input_shape": "example_shape", "weights": "weight_settings"}  # Keras owns the names
+
+
+def _checked_regularizers(regularizers) -> list:
+    known = isinstance(regularizers, list | tuple)
+    if not known or not all(hasattr(part, "default_weights") for part in regularizers):
+        raise checks.InputError(
+            "regularizers must be a list of them, such as [tfssvae.regularizers.MIER()], got "
+            f"{regularizers!r:.100}"
+        )
+    return list(regularizers)
 
 
 def constructor_arguments(cls: type) -> list[str]:

@@ -6,6 +6,7 @@ model.keras   the trained model          metrics.json test figures and history
 figures/      pictures                   export/      a SavedModel for serving
 """
 
+import copy
 import json
 import os
 import platform
@@ -327,7 +328,7 @@ def _revived(value):
         raise InputError(f"a configuration may not hold a {value['class_name']!r}")
     register()
     try:
-        return keras.saving.deserialize_keras_object(value)
+        return keras.saving.deserialize_keras_object(copy.deepcopy(value))  # Keras changes it
     except (TypeError, ValueError, KeyError) as error:
         raise InputError(
             f"the configuration of {value['class_name']} is damaged: {error}"

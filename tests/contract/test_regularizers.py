@@ -47,6 +47,53 @@ def test_every_regularizer_adds_its_terms_to_any_method(name, regularizer, data,
         assert np.isfinite(as_floats(model.train_on_batch(*part, return_dict=True))["loss"])
 
 
+@pytest.mark.parametrize("each", [OptimalInterpolation(), Mixup(), MeanTeacher()])
+def test_batches_of_any_size_may_lack_unlabelled_rows(each, data):
+    shape = (8, 8, 1)
+    model = tfssvae.models.ShotVAE(
+        shape, 10, latent_dim=2, backbone="wide_resnet_10_1", regularizers=[each]
+    )
+    model.compile("sgd")
+    images = tf.TensorSpec((None, *shape), tf.float32)
+    spec = ({"labelled": images, "unlabelled": images}, tf.TensorSpec((None,), tf.int32))
+
+    def batches():
+        for rows in (3, 0, 5):
+            x = {"labelled": np.ones((4, *shape)), "unlabelled": np.ones((rows, *shape))}
+            yield x, np.arange(4)
+
+    found = tf.data.Dataset.from_generator(batches, output_signature=spec)
+    found = found.apply(tf.data.experimental.assert_cardinality(3))
+    assert np.isfinite(model.fit(found, verbose=0).history["loss"]).all()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: OptimalInterpolation(maximum=np.nan),
+        lambda: Mixup(gamma=np.nan),
+        lambda: MeanTeacher(maximum=-1.0),
+        lambda: Mixup(maximum="a"),
+    ],
+)
+def test_weights_that_are_no_weights_are_refused(make):
+    with pytest.raises(tfssvae.InputError, match="must be a number, 0 or more"):
+        make()
+
+
+@pytest.mark.parametrize("given", [OptimalInterpolation(), ["interpolation"], "mier"])
+def test_regularizers_are_a_list(given):
+    with pytest.raises(tfssvae.InputError, match="must be a list"):
+        tfssvae.models.M2((8, 8, 1), 10, regularizers=given)
+
+
+def test_augmentation_that_does_not_fit_is_refused_at_once():
+    with pytest.raises(tfssvae.InputError, match="too much for images of 8 pixels"):
+        tfssvae.models.M2((8, 8, 1), 10, augment=layers.RandomCrop(8))
+    with pytest.raises(tfssvae.InputError, match="augment does not fit"):
+        tfssvae.models.M2((64,), 10, augment=layers.RandomFlip())
+
+
 @pytest.mark.parametrize("method", ["m2", pytest.param("shot_vae", marks=pytest.mark.slow)])
 def test_a_model_with_a_regularizer_is_saved_and_resumes(method, regularizer, data, tmp_path):
     model = make_model(method, data, regularizers=[REGULARIZERS[regularizer]()])

@@ -1,12 +1,17 @@
 """SHOT-VAE's recipes against the settings and figures of the paper."""
 
+import json
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 
 import tfssvae
+from tfssvae import runs
 from tfssvae.recipes import TABLES
 from tfssvae.recipes.shot_vae import perceptron_settings, wide_settings
+from tfssvae.reproduce import reproduce
 
 OURS = [name for name in TABLES if name.startswith("shot_vae/")]
 
@@ -50,14 +55,20 @@ def test_published_figures_and_labels(table, row, metric, figure, labels_per_cla
     assert found.labels_per_class == labels_per_class
 
 
-def test_the_perceptrons_are_about_a_million_weights():
-    model = perceptron_settings("smooth-elbo", "mnist", 1, 1)["model"]
+@pytest.mark.parametrize(
+    ("data", "shape", "z", "units"),
+    [("mnist", (28, 28, 1), 10, 500), ("svhn", (32, 32, 3), 32, 280)],
+)
+def test_the_perceptrons_are_about_a_million_weights(data, shape, z, units):
+    model = perceptron_settings("smooth-elbo", data, 1, 1)["model"]
     del model["regularizers"]
-    found = tfssvae.models.ShotVAE((28, 28, 1), 10, **model, regularizers=[])
-    layers = [(784, 500), (500, 500), (500, 500), (500, 20), (500, 10)]
-    backbone = sum(rows * columns + columns for rows, columns in layers)
-    assert found.classifier.count_params() + 500 * 20 + 20 == backbone
+    found = tfssvae.models.ShotVAE(shape, 10, **model, regularizers=[])
+    inner = [(units, units), (units, units), (units, 2 * z), (units, 10)]
+    backbone = sum(rows * columns + columns for rows, columns in [(np.prod(shape), units), *inner])
+    assert found.classifier.count_params() + units * 2 * z + 2 * z == backbone
     assert 0.8e6 < backbone < 1.1e6
+    for name in ("m2", "m1m2"):
+        assert perceptron_settings(name, data, 1, 1)["model"]["hidden"] == [units] * 3
 
 
 @pytest.mark.parametrize(("data", "last"), [("cifar10", 600), ("cifar100", 700)])
@@ -92,7 +103,9 @@ def test_rows_differ_as_their_names_say():
         "shot-vae+mt": ["OptimalInterpolation", "MeanTeacher"],
     }
     assert configs["m2"]["model"]["epsilon"] == 0
-    assert configs["m2"]["model"]["weights"] == {"labelled_kl_y": 0.0}
+    pixels = {"*_reconstruction": 1e-3, "*_kl_*": 1e-5}
+    assert configs["m2"]["model"]["weights"] == {**pixels, "labelled_kl_y": 0.0}
+    assert configs["shot-vae"]["model"]["weights"] == pixels
     interpolation = revived(configs["shot-vae"]["model"]["regularizers"])[0]
     assert (interpolation.steps, interpolation.gamma) == (20, 5.0)
     steps = {
@@ -117,3 +130,29 @@ def test_unknown_backbones_are_refused():
         tfssvae.models.ShotVAE((32, 32, 3), 10, backbone="resnet")
     with pytest.raises(tfssvae.InputError, match="needs images"):
         tfssvae.models.ShotVAE((64,), 10, backbone="wide_resnet_28_2")
+
+
+@pytest.mark.slow
+def test_a_wide_row_trains_and_continues(tmp_path, monkeypatch):
+    """Serialised schedules, chains and regularizers survive being written and read again."""
+    table = TABLES["shot_vae/table5-cifar10"]
+    (row,) = table.chosen(["shot-vae+mt"])
+
+    def small(steps, epochs):
+        found = row.settings(steps, epochs)
+        return {**found, "model": {**found["model"], "backbone": "wide_resnet_10_1"}}
+
+    row = replace(row, settings=small, labels_per_class=10)
+    chosen = replace(table, rows=[row], data={"digits": {"name": "digits"}})
+    monkeypatch.setattr("tfssvae.reproduce.TABLES", {"small": chosen})
+    folder = reproduce("small", "digits", 2, out=tmp_path / "small") / "shot-vae+mt-seed0"
+    config = json.loads((folder / "config.json").read_text())
+    whole = keras.saving.load_model(folder / "model.keras").get_weights()
+    assert np.isfinite(json.loads((folder / "metrics.json").read_text())["history"]["loss"]).all()
+    assert len(config["model"]["augment"]["config"]["steps"]) == 2
+    for name in ("model.keras", "metrics.json"):
+        (folder / name).unlink()
+    runs.resume_run(folder)
+    again = keras.saving.load_model(folder / "model.keras").get_weights()
+    for one, two in zip(whole, again, strict=True):
+        np.testing.assert_array_equal(one, two)

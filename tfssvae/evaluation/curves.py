@@ -55,7 +55,8 @@ def label_curve_figure(curves: Mapping[str, Mapping[int, Sequence[float]]]) -> F
     Raises:
         InputError: there is nothing to draw.
     """
-    curves = {name: curve for name, curve in curves.items() if curve}
+    run = {name: {n: e for n, e in curve.items() if len(e)} for name, curve in curves.items()}
+    curves = {name: curve for name, curve in run.items() if curve}
     if not curves:
         raise InputError("there are no runs to draw")
     figure = Figure(figsize=(5, 3.6), dpi=100, layout="constrained")

@@ -3,7 +3,7 @@
 import numpy as np
 import scipy.special
 
-from tfssvae.checks import InputError
+from tfssvae.checks import InputError, check_labels, check_probabilities, check_same_length
 
 
 def hidden_label_divergence(probs, labels, epsilon: float = 0.001):
@@ -23,14 +23,15 @@ def hidden_label_divergence(probs, labels, epsilon: float = 0.001):
     Raises:
         InputError: no label is known, or epsilon is not in (0, 1).
     """
-    probs, labels = np.asarray(probs, "float64"), np.asarray(labels)
+    classes = check_probabilities(probs, "probs").shape[1]
+    probs, labels = np.asarray(probs, "float64"), check_labels(labels, classes, "labels")
+    check_same_length(probs, labels, ("probs", "labels"))
     if not 0 < epsilon < 1:
         raise InputError(f"epsilon must be in (0, 1), got {epsilon}")
     known = labels >= 0
     if not known.any():
         raise InputError("no hidden label is known: the data have labels for the shown rows only")
     probs, labels = probs[known], labels[known]
-    classes = probs.shape[1]
     p_hat = np.full(probs.shape, epsilon / (classes - 1))
     p_hat[np.arange(len(labels)), labels] = 1 - epsilon
     return scipy.special.rel_entr(probs, p_hat).sum(axis=1)

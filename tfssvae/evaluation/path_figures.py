@@ -11,7 +11,7 @@ from tfssvae.checks import InputError
 from tfssvae.evaluation.class_names import check_class_names
 from tfssvae.evaluation.figures import Panel, picture_figure
 from tfssvae.evaluation.images import as_pictures, image_grid
-from tfssvae.evaluation.latent import check_codes, decode_codes
+from tfssvae.evaluation.latent import check_codes, check_mixture, decode_codes
 from tfssvae.evaluation.latent_figures import class_legend, code_of, draw_codes, draw_prior
 from tfssvae.evaluation.model_names import model_name
 from tfssvae.evaluation.style import ink
@@ -70,6 +70,7 @@ def path_figure(
     figure = Figure(figsize=(4.4 * len(models) + 0.8, 5.2), dpi=100, layout="constrained")
     above, below = figure.subplots(2, len(models), height_ratios=(9, 1), squeeze=False)
     for (name, model), plane, strip in zip(models.items(), above, below, strict=True):
+        check_mixture(model)
         check_class_names(class_names, model.num_classes)
         ends = [code_of(model, end) for end in (one, two)]
         draw_prior(plane, model.prior)
@@ -107,9 +108,9 @@ def line_figure(
     """
     if not models:
         raise InputError("models must be a dict of name -> model, got an empty one.")
-    ends = [
-        check_codes(next(iter(models.values())), [code], "start and end") for code in (start, end)
-    ]
+    first = next(iter(models.values()))
+    check_mixture(first)
+    ends = [check_codes(first, [code], "start and end") for code in (start, end)]
     line = along_path(np.concatenate(ends), steps)
     images = np.concatenate([as_pictures(decode_codes(model, line)) for model in models.values()])
     moving = np.flatnonzero(np.ptp(line, axis=0))

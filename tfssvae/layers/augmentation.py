@@ -56,8 +56,8 @@ class Chain(Augmentation):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        steps = keras.saving.deserialize_keras_object(config.pop("steps"), custom_objects)
-        return cls(steps, **config)
+        steps = keras.saving.deserialize_keras_object(config["steps"], custom_objects)
+        return cls(**{**config, "steps": steps})
 
 
 @keras.saving.register_keras_serializable("tfssvae")

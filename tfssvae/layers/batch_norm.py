@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from tfssvae.replicas import on_one_device
+
 
 @keras.saving.register_keras_serializable("tfssvae")
 class BatchNormalization(keras.layers.BatchNormalization):
@@ -41,7 +43,5 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return outputs
 
     def _fuses(self, inputs) -> bool:
-        replica = tf.distribute.get_replica_context()
-        one_device = replica is not None and replica.num_replicas_in_sync == 1
         images = len(inputs.shape) == 4 and self.axis in (-1, 3)
-        return one_device and images and self.scale and self.center and not self.renorm
+        return on_one_device() and images and self.scale and self.center and not self.renorm

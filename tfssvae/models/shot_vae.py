@@ -11,6 +11,7 @@ optimal interpolation of eqs. 13 to 16 is the regularizer `OptimalInterpolation`
 import math
 from collections.abc import Sequence
 from functools import partial
+from numbers import Real
 from typing import ClassVar
 
 import keras
@@ -326,7 +327,7 @@ class ShotVAE(SemiSupervisedVAE):
 
 
 def _checked(epsilon: float, temperature: float) -> tuple[float, float]:
-    if not 0.0 <= epsilon < 1.0:
+    if not isinstance(epsilon, Real) or not 0.0 <= epsilon < 1.0:
         raise InputError(f"epsilon must be in [0, 1), got {epsilon}")
     if not temperature > 0.0:
         raise InputError(f"temperature must be positive, got {temperature}")

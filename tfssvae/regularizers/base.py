@@ -1,10 +1,13 @@
 """What every regularizer is: further terms of the loss of any method."""
 
+from collections.abc import Callable
+
 import keras
 import tensorflow as tf
 
 from tfssvae.batch import Batch
 from tfssvae.core import SemiSupervisedVAE, Terms
+from tfssvae.replicas import on_one_device
 from tfssvae.weights import Weight
 
 
@@ -46,3 +49,15 @@ class Regularizer(keras.layers.Layer):
     def recommended_weights(self, steps: int) -> dict[str, Weight]:
         """Return the weights for a run of so many steps: a warm-up lasts as long as the run."""
         return self.default_weights()
+
+
+def term_of_rows(x: tf.Tensor, term: Callable[[], tf.Tensor]) -> tf.Tensor:
+    """Return a term of the rows of x, (rows,), without making it where there are none.
+
+    Convolutions, batch normalisation and comparisons of rows take no empty batch.
+    """
+    if x.shape[0] == 0:
+        return tf.zeros((0,))
+    if x.shape[0] is None and on_one_device():  # replicas cannot meet inside of a condition
+        return tf.cond(tf.shape(x)[0] > 0, term, lambda: tf.zeros((0,)))
+    return term()

@@ -1,5 +1,6 @@
 """Optimal interpolation, the regularizer of SHOT-VAE (Feng et al., 2021, eqs. 12 to 16)."""
 
+from functools import partial
 from typing import ClassVar
 
 import keras
@@ -7,6 +8,7 @@ import tensorflow as tf
 
 from tfssvae import losses
 from tfssvae.checks import InputError, closest
+from tfssvae.regularizers.base import term_of_rows
 from tfssvae.regularizers.codes import code_of_unlabelled
 from tfssvae.regularizers.mixing import mix_rows, mixing_weights, neighbours
 from tfssvae.regularizers.warm_up import WarmUpRegularizer
@@ -66,8 +68,10 @@ class OptimalInterpolation(WarmUpRegularizer):
     def terms(self, model, batch, terms, training):
         """Return the divergence of each unlabelled image, eq. 15, in nats."""
         x_0 = batch.images[batch.num_labelled :]
-        if x_0.shape[0] == 0:
-            return {self.TERM: tf.zeros((0,))}
+        divergence = partial(self._divergence, model, batch, terms, training, x_0)
+        return {self.TERM: term_of_rows(x_0, divergence)}
+
+    def _divergence(self, model, batch, terms, training, x_0):
         lam = mixing_weights(
             batch.noise, batch.num_unlabelled, self.concentration, self.per_example
         )
@@ -80,7 +84,7 @@ class OptimalInterpolation(WarmUpRegularizer):
         else:
             x_1, probs_1 = (of_this_replica(neighbours(rows)) for rows in (all_x, all_probs))
         logits = model.predict_logits(mix_rows(x_0, x_1, lam), training)
-        return {self.TERM: losses.optimal_interpolation(logits, probs_0, probs_1, lam)}
+        return losses.optimal_interpolation(logits, probs_0, probs_1, lam)
 
     def get_config(self):
         names = ("concentration", "per_example", "match")

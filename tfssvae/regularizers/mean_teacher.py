@@ -10,7 +10,9 @@ import tensorflow as tf
 
 from tfssvae.checks import InputError
 from tfssvae.layers import Augmentation
+from tfssvae.regularizers.base import term_of_rows
 from tfssvae.regularizers.warm_up import WarmUpRegularizer
+from tfssvae.replicas import on_one_device
 
 
 @keras.saving.register_keras_serializable("tfssvae")
@@ -85,15 +87,17 @@ class MeanTeacher(WarmUpRegularizer):
         if training:
             self._average(model)
         x = batch.images[batch.num_labelled :]
-        if x.shape[0] == 0:  # Keras's convolutions take no empty batch
-            return {self.TERM: tf.zeros((0,))}
-        target = tf.nn.softmax(self.teacher.predict_logits(x))
-        if training and self.augment is not None:
-            logits = model.predict_logits(self.augment(x, noise=batch.noise), training)
-        else:
-            logits = terms.logits[batch.num_labelled :]
-        gap = tf.math.squared_difference(tf.nn.softmax(logits), tf.stop_gradient(target))
-        return {self.TERM: tf.reduce_sum(gap, axis=-1)}
+
+        def distance():
+            target = tf.nn.softmax(self.teacher.predict_logits(x))
+            if training and self.augment is not None:
+                logits = model.predict_logits(self.augment(x, noise=batch.noise), training)
+            else:
+                logits = terms.logits[batch.num_labelled :]
+            gap = tf.math.squared_difference(tf.nn.softmax(logits), tf.stop_gradient(target))
+            return tf.reduce_sum(gap, axis=-1)
+
+        return {self.TERM: term_of_rows(x, distance)}
 
     def _average(self, model) -> None:
         step = tf.cast(model.steps_done, tf.float32)
@@ -104,8 +108,7 @@ class MeanTeacher(WarmUpRegularizer):
         def assign(average, new, kept):
             average.assign(kept * average + (1.0 - kept) * new)
 
-        replica = tf.distribute.get_replica_context()
-        if replica is None or replica.num_replicas_in_sync == 1:
+        if on_one_device():
             for average, new in pairs:
                 assign(average, new, kept)
             return
@@ -114,7 +117,7 @@ class MeanTeacher(WarmUpRegularizer):
             for average, new in zip(averages, values, strict=True):
                 strategy.extended.update(average, assign, args=(new, kept))
 
-        replica.merge_call(update, args=(averages, values, kept))
+        tf.distribute.get_replica_context().merge_call(update, args=(averages, values, kept))
 
     def get_config(self):
         augment = keras.saving.serialize_keras_object(self.augment)
@@ -123,5 +126,5 @@ class MeanTeacher(WarmUpRegularizer):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        augment = keras.saving.deserialize_keras_object(config.pop("augment"), custom_objects)
-        return cls(augment=augment, **config)
+        augment = keras.saving.deserialize_keras_object(config["augment"], custom_objects)
+        return cls(**{**config, "augment": augment})

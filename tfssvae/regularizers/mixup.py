@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfssvae.checks import InputError
+from tfssvae.regularizers.base import term_of_rows
 from tfssvae.regularizers.mixing import mix_rows, mixing_weights, neighbours
 from tfssvae.regularizers.warm_up import WarmUpRegularizer
 
@@ -47,14 +48,16 @@ class Mixup(WarmUpRegularizer):
     def terms(self, model, batch, terms, training):
         """Return the squared distance from the mixed prediction of each unlabelled image."""
         x = batch.images[batch.num_labelled :]
-        if x.shape[0] == 0:  # batch normalisation has no statistics of no rows
-            return {self.TERM: tf.zeros((0,))}
-        probs = tf.stop_gradient(tf.nn.softmax(terms.logits[batch.num_labelled :]))
-        lam = mixing_weights(batch.noise, batch.num_unlabelled, self.concentration, True)
-        logits = model.predict_logits(mix_rows(x, neighbours(x), lam), training)
-        target = mix_rows(probs, neighbours(probs), lam)
-        gap = tf.math.squared_difference(tf.nn.softmax(logits), target)
-        return {self.TERM: tf.reduce_sum(gap, axis=-1)}
+
+        def distance():
+            probs = tf.stop_gradient(tf.nn.softmax(terms.logits[batch.num_labelled :]))
+            lam = mixing_weights(batch.noise, batch.num_unlabelled, self.concentration, True)
+            logits = model.predict_logits(mix_rows(x, neighbours(x), lam), training)
+            target = mix_rows(probs, neighbours(probs), lam)
+            gap = tf.math.squared_difference(tf.nn.softmax(logits), target)
+            return tf.reduce_sum(gap, axis=-1)
+
+        return {self.TERM: term_of_rows(x, distance)}
 
     def get_config(self):
         return {**super().get_config(), "concentration": self.concentration}

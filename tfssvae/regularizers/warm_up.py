@@ -1,7 +1,10 @@
 """Regularizers of one term whose weight rises during the run."""
 
+import math
+from numbers import Real
 from typing import ClassVar
 
+from tfssvae.checks import InputError
 from tfssvae.regularizers.base import Regularizer
 from tfssvae.schedules import exponential_ramp
 
@@ -21,6 +24,9 @@ class WarmUpRegularizer(Regularizer):
 
     def __init__(self, maximum: float, steps: int | None, gamma: float, **kwargs):
         super().__init__(**kwargs)
+        for name, value in (("maximum", maximum), ("gamma", gamma)):
+            if not isinstance(value, Real) or not 0 <= value < math.inf:
+                raise InputError(f"{name} must be a number, 0 or more, got {value!r}")
         self.maximum, self.steps, self.gamma = float(maximum), steps, float(gamma)
 
     def default_weights(self):

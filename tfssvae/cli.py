@@ -208,6 +208,13 @@ def _add_evaluate(commands) -> None:
         metavar="N",
         help="also estimate log p(x) with N importance samples per image",
     )
+    parser.add_argument(
+        "--inception-score",
+        type=Path,
+        metavar="RUN",
+        help="also give the Inception Score of 10,000 generated images, as many of every class, "
+        "judged by the classifier of this other run",
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the samples (0)")
     parser.set_defaults(run=_evaluate)
 
@@ -354,6 +361,12 @@ def _evaluate(options) -> None:
     if options.samples:
         bound = runs.log_likelihood(model, data, options.samples, options.seed)
         print(f"log p(x) >= {bound:.2f} nats with {options.samples} importance samples")
+    if options.inception_score:
+        score = runs.inception_score(model, options.inception_score, seed=options.seed)
+        print(
+            f"Inception Score {score['mean']:.3f} ± {score['sd']:.3f} over {score['splits']} parts "
+            f"of {score['images']:,} images, judged by {score['classifier']}"
+        )
 
 
 def _sample(options) -> None:

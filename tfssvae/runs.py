@@ -12,6 +12,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -435,6 +436,37 @@ def log_likelihood(model: SemiSupervisedVAE, data: Data, num_samples: int, seed:
         raise InputError(f"{data.name} has no test data to estimate log p(x) on")
     x = np.concatenate([images.numpy() for images, _ in data.test(_EVALUATION_BATCH)])
     return float(np.mean(model.log_likelihood(x, num_samples, seed=seed, verbose=1)))
+
+
+def inception_score(
+    model: SemiSupervisedVAE, judge: Path, images: int = 10_000, seed: int = 0
+) -> dict[str, Any]:
+    """Return `evaluation.inception_score` of generated images, as many of every class.
+
+    Args:
+        model: the method that generates.
+        judge: run folder of the model that classifies.
+        images: how many are generated.
+        seed: of the generated images.
+
+    Raises:
+        InputError: the judge takes images of another shape.
+    """
+    judging, data = load_run(judge)
+    if judging.example_shape != model.example_shape:
+        raise InputError(
+            f"{judge} judges images of shape {judging.example_shape}, not {model.example_shape}"
+        )
+    labels = np.arange(images) % model.num_classes
+    parts = range(0, images, _EVALUATION_BATCH)
+    generated = [
+        model.generate(labels[first : first + _EVALUATION_BATCH], seed + first) for first in parts
+    ]
+    return evaluation.inception_score(
+        np.concatenate(generated),
+        partial(judging.predict, batch_size=_EVALUATION_BATCH, verbose=0),
+        f"{type(judging).__name__} trained on {data.name} ({judge})",
+    )
 
 
 def _describe(config: dict[str, Any], model, data: Data) -> str:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import keras
 import numpy as np
@@ -14,6 +15,7 @@ import tensorflow as tf
 from PIL import Image
 
 import tfssvae
+from tfssvae import runs
 from tfssvae.cli import main
 from tfssvae.run_lock import claimed
 from tfssvae.runs import load_run
@@ -85,6 +87,22 @@ def test_evaluate_prints_the_figures_of_the_run(run, capsys):
     assert f"accuracy: {metrics['accuracy']:.4g}" in printed
     assert f"unlabelled_bound: {metrics['unlabelled_bound']:.4g}" in printed
     assert "nats with 5 importance samples" in printed
+
+
+def test_the_inception_score_is_that_of_the_judge_and_names_it(run, capsys, monkeypatch):
+    folder, _ = run
+    few = partial(runs.inception_score, images=200)
+    monkeypatch.setattr(runs, "inception_score", few)
+    assert main(["evaluate", str(folder), "--inception-score", str(folder), "--seed", "3"]) == 0
+    (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("Inception Score")]
+    assert f"judged by M2 trained on digits ({folder})" in line
+    assert "10 parts of 200 images" in line
+    model, _ = runs.load_run(folder)
+    labels = np.arange(200) % 10
+    generated = model.generate(labels, seed=3)
+    probs = model.predict(generated, verbose=0).astype("float64").reshape(10, 20, 10)
+    divergence = (probs * np.log(probs / probs.mean(axis=1, keepdims=True))).sum(-1).mean(-1)
+    assert float(line.split()[2]) == pytest.approx(np.exp(divergence).mean(), abs=2e-3)
 
 
 def test_sample_and_export_write_what_they_say(run, tmp_path, capsys):

@@ -110,8 +110,8 @@ def line_figure(
         raise InputError("models must be a dict of name -> model, got an empty one.")
     first = next(iter(models.values()))
     check_mixture(first)
-    ends = [check_codes(first, [code], "start and end") for code in (start, end)]
-    line = along_path(np.concatenate(ends), steps)
+    ends: Any = [start, end]
+    line = along_path(check_codes(first, ends, "start and end"), steps)
     images = np.concatenate([as_pictures(decode_codes(model, line)) for model in models.values()])
     moving = np.flatnonzero(np.ptp(line, axis=0))
     values = line[:, moving[0]] if len(moving) == 1 else np.linspace(0, 1, steps)

@@ -12,7 +12,6 @@ import logging
 import math
 from collections.abc import Sequence
 from functools import partial
-from numbers import Real
 from typing import ClassVar
 
 import keras
@@ -313,7 +312,7 @@ class EXoN(SemiSupervisedVAE):
 
 
 def _checked_beta(beta) -> float:
-    if not isinstance(beta, Real) or not 0 < beta < math.inf:
+    if not isinstance(beta, int | float | np.number) or not 0 < beta < math.inf:
         raise InputError(f"beta must be a positive number, got {beta!r}")
     return float(beta)
 

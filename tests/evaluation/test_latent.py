@@ -63,6 +63,24 @@ def test_correlation_between_classes():
     v_nats = np.array([[0.0, 1.0, 2.0], [1.0, 3.0, 5.0], [2.0, 1.0, 0.0]])
     expected = [[1, 1, -1], [1, 1, -1], [-1, -1, 1]]
     np.testing.assert_allclose(evaluation.v_nat_correlation(v_nats), expected, atol=1e-12)
+    v_nats = np.random.default_rng(0).gamma(2.0, size=(4, 7))
+    np.testing.assert_allclose(evaluation.v_nat_correlation(v_nats), np.corrcoef(v_nats))
+
+
+def test_a_class_whose_units_are_alike_correlates_with_nothing():
+    v_nats = [[0.1] * 3, [0.0, 1.0, 2.0], [0.0, 1.0, 3.0]]
+    found = evaluation.v_nat_correlation(v_nats)
+    assert np.isnan(found[0]).all()
+    assert np.isnan(found[:, 0]).all()
+    np.testing.assert_allclose(found[1:, 1:], np.corrcoef(v_nats[1:]))
+    figure = evaluation.v_nat_correlation_figure(v_nats, NAMES)
+    assert evaluation.figure_pixels(figure).std() > 1
+
+
+@pytest.mark.parametrize("v_nats", [[[1.0], [2.0]], [1.0, 2.0], np.zeros((2, 0))])
+def test_one_unit_has_no_correlation(v_nats):
+    with pytest.raises(InputError, match="two units or more"):
+        evaluation.v_nat_correlation(v_nats)
 
 
 def test_kl_to_the_prior_is_the_mean_of_eq_12(model, rows):
@@ -251,6 +269,13 @@ def test_v_nat_figures_show_their_numbers():
     np.testing.assert_allclose(figure.axes[0].get_lines()[1].get_ydata(), v_nats[1])
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     assert texts == ["zero: 2", "one: 2", "$two: 1"]
+    assert figure.legends[0].get_title().get_text() == "units above 1 nat\nof each class"
+    evaluation.figure_pixels(figure)
+    for units in (1, 2, 3):
+        figure = evaluation.v_nat_figure(v_nats[:, :units], NAMES)
+        low, high = figure.axes[0].get_xlim()
+        shown = [place for place in figure.axes[0].get_xticks() if low <= place <= high]
+        assert shown == [*range(units)]
     figure = evaluation.v_nat_correlation_figure(v_nats, NAMES)
     expected = np.corrcoef(v_nats)
     np.testing.assert_allclose(figure.axes[0].images[0].get_array(), expected)

@@ -130,8 +130,32 @@ def activated_units(v_nats: ArrayLike, delta: float = _DELTA) -> NDArray[np.int6
 
 
 def v_nat_correlation(v_nats: ArrayLike) -> NDArray[np.float64]:
-    """Correlation of V-nat over units between classes, (K, K) from (K, d) (EXoN, figure 8)."""
-    return np.corrcoef(np.asarray(v_nats, "float64"))
+    """Correlation of V-nat over units between classes (EXoN, figure 8).
+
+    Args:
+        v_nats: (K, d) nats (see `class_v_nat`), d at least 2; that of two units is 1 or -1,
+            whatever they are.
+
+    Returns:
+        (K, K); NaN beside a class whose units are all alike, which correlates with nothing.
+
+    Raises:
+        InputError: v_nats are not as described.
+
+    >>> v_nat_correlation([[0.0, 1.0, 2.0], [5.0, 3.0, 1.0]]).round(6).tolist()
+    [[1.0, -1.0], [-1.0, 1.0]]
+    """
+    values = np.asarray(v_nats, "float64")
+    if values.ndim != 2 or values.shape[1] < 2:
+        raise InputError(
+            "v_nats must have shape (K, d) with two units or more to correlate classes over, got "
+            f"{values.shape}."
+        )
+    centred = values - values.mean(axis=1, keepdims=True)
+    # Of equal numbers the mean is only equal up to rounding.
+    centred[np.ptp(values, axis=1) == 0] = np.nan
+    unit = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+    return np.clip(unit @ unit.T, -1.0, 1.0)
 
 
 def kl_to_prior(model, x: ArrayLike, batch_size: int = 500) -> float:

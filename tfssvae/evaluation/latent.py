@@ -4,7 +4,7 @@ EXoN (An, Choi and Jeon, 2022), sections 3.4 and 4.2 and appendices A.2 and A.3.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -12,12 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from tfssvae import losses
 from tfssvae.checks import InputError, check_images, check_labels, check_same_length
-from tfssvae.evaluation.similarity import negative_ssim
 from tfssvae.layers import scale_images
 
 _BATCH = 500  # codes decoded at a time
 _MARGIN = 3.0  # standard deviations of the prior that a picture of it shows around its centres
-_DIVERSE_MARGIN = 1.0  # of Table 3: from -15 to 15 in the authors' code, on the circle of MNIST
 _DELTA = 1.0  # V-nat above which a unit is activated (section 4.2)
 
 
@@ -207,33 +205,6 @@ def kl_bounds(model, x: ArrayLike, batch_size: int = 500) -> dict[str, float]:
         "upper": float(0.5 * np.sum(share * (1 / ratio).sum(-1)) - dim / 2),
         "aggregate_gap": float(np.max(np.abs(means - centre) / np.sqrt(prior))),
     }
-
-
-def latent_report(model, x: ArrayLike, y: ArrayLike) -> dict[str, Any]:
-    """Return what a run should record of a designed latent space, ready for JSON.
-
-    Args:
-        model: any method; one without a mixture of classes as its code has nothing to report.
-        x: (n, *input_shape) images.
-        y: (n,) true classes.
-
-    Returns:
-        "kl_to_prior" (eq. 23) and "kl_bounds" (Theorem 1), nats; with images of every class
-        "activated_units_K", the cardinality of A_k(1) of class k counted from 0 (Table 2); with
-        two latent dimensions "negative_ssim" of 31 x 31 images of the plane, one standard
-        deviation around the centres (Table 3).
-    """
-    if not hasattr(model, "components"):
-        return {}
-    report: dict[str, Any] = {"kl_to_prior": kl_to_prior(model, x)}
-    report["kl_bounds"] = kl_bounds(model, x)
-    if set(range(model.num_classes)) <= set(np.asarray(y).tolist()):
-        for k, values in enumerate(class_v_nat(model, x, y)):
-            report[f"activated_units_{k}"] = len(activated_units(values))
-    if model.latent_dim == 2 and len(model.example_shape) == 3 and min(model.example_shape[:2]) > 2:
-        extent = prior_extent(model.prior, _DIVERSE_MARGIN)
-        report["negative_ssim"] = float(negative_ssim(latent_grid(model, extent=extent)[1]))
-    return report
 
 
 def decode_codes(model, codes: ArrayLike) -> NDArray[np.float32]:

@@ -162,11 +162,17 @@ def v_nat_figure(v_nats: ArrayLike, class_names: Sequence[str], delta: float = 1
         f"{short_name(name)}: {(row > delta).sum()}"
         for name, row in zip(class_names, values, strict=True)
     ]
-    legend = plain_legend(
-        figure, lines, names, loc="outside right upper", fontsize=8, frameon=False
+    plain_legend(
+        figure,
+        lines,
+        names,
+        title=f"units above {delta:g} nat\nof each class",
+        title_fontsize=8,
+        alignment="left",
+        loc="outside right upper",
+        fontsize=8,
+        frameon=False,
     )
-    legend.set_alignment("left")
-    legend.set_title(f"units above {delta:g} nat\nof each class", {"size": 8})
     return figure
 
 

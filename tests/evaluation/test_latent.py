@@ -1,5 +1,7 @@
 """What units of a latent space say: V-nat, subspaces, divergences and pictures."""
 
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -139,6 +141,22 @@ def test_bounds_of_theorem_1_are_the_sums_over_classes(model, rows):
     assert found["kl_z"] == pytest.approx(divergence - of_class, rel=1e-4)
     gap = np.abs(np.einsum("nk,nkd->kd", probs / probs.sum(0), mean) - MEAN) / np.sqrt(VARIANCE)
     assert found["aggregate_gap"] == pytest.approx(gap.max(), rel=1e-4)
+
+
+def test_a_run_records_what_a_designed_latent_space_says(model, m2, rows):
+    x, y = rows
+    found = evaluation.latent_report(model, x, y)
+    assert found["kl_to_prior"] == evaluation.kl_to_prior(model, x)
+    assert found["kl_bounds"] == evaluation.kl_bounds(model, x)
+    assert found["kl_decomposition"] == evaluation.kl_decomposition(model, x)
+    assert sum(found["kl_decomposition"].values()) == pytest.approx(found["kl_to_prior"], rel=0.1)
+    units = (evaluation.class_v_nat(model, x, y) > 1).sum(axis=1)
+    assert [found[f"activated_units_{k}"] for k in range(K)] == units.tolist()
+    assert 0 < found["negative_ssim"] < 1
+    assert json.loads(json.dumps(found)) == found
+    unlabelled = evaluation.latent_report(model, x, np.full(len(x), -1))
+    assert set(found) - set(unlabelled) == {f"activated_units_{k}" for k in range(K)}
+    assert evaluation.latent_report(m2, x, y) == {}
 
 
 def test_a_path_is_walked_at_constant_speed():

@@ -171,7 +171,7 @@ def _subspaces(runs: Sequence[Run], x, y, per_run: PerRun) -> Iterator[Section]:
     yield per_run(
         "One unit at a time",
         f"The image of a code of class {shown} when one activated unit goes from end to end of the "
-        f"prior, the others fixed: what each of the {_MOVED_UNITS} most activated units says.",
+        "prior, the others fixed: what each of the most activated units says.",
         "Images of one moving unit",
         draw_units,
         chosen,

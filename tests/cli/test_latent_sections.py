@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tfssvae import data, evaluation, layers, models
+from tfssvae.evaluation.latent import Components
 from tfssvae.report import latent_sections
 from tfssvae.report.run import Run
 from tfssvae.report.tables import class_units_table, divergence_table
@@ -95,6 +96,18 @@ def test_units_are_those_of_the_first_class_that_has_some():
     (figure,) = shown["Activated subspace"][1]
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert len(names) == 3
+
+
+def test_an_image_without_a_label_is_of_the_class_that_the_classifier_gives_it(monkeypatch):
+    found = loaded(y_test=(-1, -1, 1))
+    run = run_of(found, variance=np.array([[WIDE], [NARROW]]))
+    probs = np.array([[0.6, 0.4], [0.9, 0.1], [1.0, 0.0]], "float32")
+    posterior = Components(probs, np.zeros((3, 2, 2)), np.ones((3, 2, 2)))
+    monkeypatch.setattr(evaluation, "posterior_components", lambda model, x: posterior)
+    active = latent_sections._activated(run, found.x_test, found.y_test)
+    assert (active.class_name, active.units.tolist()) == ("cat", [0, 1])
+    # The surest of the two that count as cats; the third is a dog.
+    np.testing.assert_array_equal(active.image, found.x_test[1])
 
 
 def test_images_at_the_ends_of_a_path_differ_in_class():

@@ -96,6 +96,7 @@ def test_units_are_those_of_the_first_class_that_has_some():
     (figure,) = shown["Activated subspace"][1]
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert len(names) == 3
+    assert figure.get_supxlabel() == "uniform noise in (-40, 40)"
 
 
 def test_an_image_without_a_label_is_of_the_class_that_the_classifier_gives_it(monkeypatch):

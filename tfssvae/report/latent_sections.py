@@ -14,6 +14,7 @@ from tfssvae.report.tables import class_units_table, divergence_table
 
 _MOVED_UNITS = 5  # of figure 9
 _LEAST_CORRELATED = 3  # units: over two, every correlation is 1 or -1
+_NOISE = 2.0  # widest standard deviations of the prior: that of figure 5 where these are 1
 _MARGIN = 3.0  # standard deviations of the prior that a moved unit passes beyond the centres
 
 
@@ -168,6 +169,11 @@ def _subspaces(runs: Sequence[Run], x, y, per_run: PerRun) -> Iterator[Section]:
         low, high = _reach(run.model.prior, units[:_MOVED_UNITS])
         return evaluation.unit_figure(run.model, image, units[:_MOVED_UNITS], low, high)
 
+    def draw_subspace(run: Run):
+        image, _, units = active[run.folder]
+        scale = round(float(_NOISE * np.sqrt(run.model.prior.variance.max())), 1)
+        return evaluation.subspace_figure(run.model, image, units, scale)
+
     yield per_run(
         "One unit at a time",
         f"The image of a code of class {shown} when one activated unit goes from end to end of the "
@@ -181,7 +187,7 @@ def _subspaces(runs: Sequence[Run], x, y, per_run: PerRun) -> Iterator[Section]:
         f"The same image, then with noise on all activated units of class {shown}, which should "
         "change it, and with noise on all others, which should not.",
         "Images with noise on a latent subspace",
-        lambda run: evaluation.subspace_figure(run.model, *active[run.folder][::2]),
+        draw_subspace,
         chosen,
     )
 

@@ -1,5 +1,7 @@
 """What units of a latent space say: V-nat, subspaces, divergences and pictures."""
 
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -63,6 +65,24 @@ def test_correlation_between_classes():
     v_nats = np.array([[0.0, 1.0, 2.0], [1.0, 3.0, 5.0], [2.0, 1.0, 0.0]])
     expected = [[1, 1, -1], [1, 1, -1], [-1, -1, 1]]
     np.testing.assert_allclose(evaluation.v_nat_correlation(v_nats), expected, atol=1e-12)
+    v_nats = np.random.default_rng(0).gamma(2.0, size=(4, 7))
+    np.testing.assert_allclose(evaluation.v_nat_correlation(v_nats), np.corrcoef(v_nats))
+
+
+def test_a_class_whose_units_are_alike_correlates_with_nothing():
+    v_nats = [[0.1] * 3, [0.0, 1.0, 2.0], [0.0, 1.0, 3.0]]
+    found = evaluation.v_nat_correlation(v_nats)
+    assert np.isnan(found[0]).all()
+    assert np.isnan(found[:, 0]).all()
+    np.testing.assert_allclose(found[1:, 1:], np.corrcoef(v_nats[1:]))
+    figure = evaluation.v_nat_correlation_figure(v_nats, NAMES)
+    assert evaluation.figure_pixels(figure).std() > 1
+
+
+@pytest.mark.parametrize("v_nats", [[[1.0], [2.0]], [1.0, 2.0], np.zeros((2, 0))])
+def test_one_unit_has_no_correlation(v_nats):
+    with pytest.raises(InputError, match="two units or more"):
+        evaluation.v_nat_correlation(v_nats)
 
 
 def test_kl_to_the_prior_is_the_mean_of_eq_12(model, rows):
@@ -147,6 +167,22 @@ def test_posteriors_that_are_too_narrow_are_a_gap_of_variances_and_absent_classe
     assert found["mean_gap"] == pytest.approx(0, abs=1e-6)  # class 1, which no image has, is not 5
     assert found["variance_gap"] == pytest.approx(0.3, rel=1e-5)
     assert found["kl_z"] < found["lower"]  # what the gap warns of
+
+
+def test_a_run_records_what_a_designed_latent_space_says(model, m2, rows):
+    x, y = rows
+    found = evaluation.latent_report(model, x, y)
+    assert found["kl_to_prior"] == evaluation.kl_to_prior(model, x)
+    assert found["kl_bounds"] == evaluation.kl_bounds(model, x)
+    assert found["kl_decomposition"] == evaluation.kl_decomposition(model, x)
+    assert sum(found["kl_decomposition"].values()) == pytest.approx(found["kl_to_prior"], rel=0.1)
+    units = (evaluation.class_v_nat(model, x, y) > 1).sum(axis=1)
+    assert [found[f"activated_units_{k}"] for k in range(K)] == units.tolist()
+    assert 0 < found["negative_ssim"] < 1
+    assert json.loads(json.dumps(found)) == found
+    unlabelled = evaluation.latent_report(model, x, np.full(len(x), -1))
+    assert set(found) - set(unlabelled) == {f"activated_units_{k}" for k in range(K)}
+    assert evaluation.latent_report(m2, x, y) == {}
 
 
 def test_a_path_is_walked_at_constant_speed():
@@ -280,6 +316,13 @@ def test_v_nat_figures_show_their_numbers():
     np.testing.assert_allclose(figure.axes[0].get_lines()[1].get_ydata(), v_nats[1])
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     assert texts == ["zero: 2", "one: 2", "$two: 1"]
+    assert figure.legends[0].get_title().get_text() == "units above 1 nat\nof each class"
+    evaluation.figure_pixels(figure)
+    for units in (1, 2, 3):
+        figure = evaluation.v_nat_figure(v_nats[:, :units], NAMES)
+        low, high = figure.axes[0].get_xlim()
+        shown = [place for place in figure.axes[0].get_xticks() if low <= place <= high]
+        assert shown == [*range(units)]
     figure = evaluation.v_nat_correlation_figure(v_nats, NAMES)
     expected = np.corrcoef(v_nats)
     np.testing.assert_allclose(figure.axes[0].images[0].get_array(), expected)

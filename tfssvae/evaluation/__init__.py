@@ -50,7 +50,7 @@ _NAMES = {
     "label_curve_figure": "curves",
     "latent_grid": "latent",
     "latent_grid_figure": "latent_figures",
-    "latent_report": "latent",
+    "latent_report": "latent_summary",
     "latent_scatter_figure": "latent_figures",
     "layer_report": "codes",
     "likely_codes": "latent_figures",

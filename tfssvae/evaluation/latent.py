@@ -4,7 +4,7 @@ EXoN (An, Choi and Jeon, 2022), sections 3.4 and 4.2 and appendices A.2 and A.3.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -12,14 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from tfssvae import losses
 from tfssvae.checks import InputError, check_images, check_labels, check_same_length
-from tfssvae.evaluation.similarity import negative_ssim
 from tfssvae.layers import scale_images
 
 _BATCH = 500  # codes decoded at a time
 _MARGIN = 3.0  # standard deviations of the prior that a picture of it shows around its centres
-_DIVERSE_MARGIN = (
-    1.0  # of Table 3: about the authors' square from -15 to 15, on the circle of MNIST
-)
 _DELTA = 1.0  # V-nat above which a unit is activated (section 4.2)
 
 
@@ -132,8 +128,32 @@ def activated_units(v_nats: ArrayLike, delta: float = _DELTA) -> NDArray[np.int6
 
 
 def v_nat_correlation(v_nats: ArrayLike) -> NDArray[np.float64]:
-    """Correlation of V-nat over units between classes, (K, K) from (K, d) (EXoN, figure 8)."""
-    return np.corrcoef(np.asarray(v_nats, "float64"))
+    """Correlation of V-nat over units between classes (EXoN, figure 8).
+
+    Args:
+        v_nats: (K, d) nats (see `class_v_nat`), d at least 2; that of two units is 1 or -1,
+            whatever they are.
+
+    Returns:
+        (K, K); NaN beside a class whose units are all alike, which correlates with nothing.
+
+    Raises:
+        InputError: v_nats are not as described.
+
+    >>> v_nat_correlation([[0.0, 1.0, 2.0], [5.0, 3.0, 1.0]]).round(6).tolist()
+    [[1.0, -1.0], [-1.0, 1.0]]
+    """
+    values = np.asarray(v_nats, "float64")
+    if values.ndim != 2 or values.shape[1] < 2:
+        raise InputError(
+            "v_nats must have shape (K, d) with two units or more to correlate classes over, got "
+            f"{values.shape}."
+        )
+    centred = values - values.mean(axis=1, keepdims=True)
+    # Of equal numbers the mean is only equal up to rounding.
+    centred[np.ptp(values, axis=1) == 0] = np.nan
+    unit = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+    return np.clip(unit @ unit.T, -1.0, 1.0)
 
 
 def kl_to_prior(model, x: ArrayLike, batch_size: int = 500) -> float:
@@ -193,33 +213,6 @@ def kl_bounds(model, x: ArrayLike, batch_size: int = 500) -> dict[str, float]:
         "mean_gap": float(np.max(np.abs(means - centre) / np.sqrt(prior))),
         "variance_gap": float(np.max(np.abs(within / prior - 1))),
     }
-
-
-def latent_report(model, x: ArrayLike, y: ArrayLike) -> dict[str, Any]:
-    """Return what a run should record of a designed latent space, ready for JSON.
-
-    Args:
-        model: any method; one without a mixture of classes as its code has nothing to report.
-        x: (n, *input_shape) images.
-        y: (n,) true classes.
-
-    Returns:
-        "kl_to_prior" (eq. 23) and "kl_bounds" (Theorem 1), nats; with images of every class
-        "activated_units_K", the cardinality of A_k(1) of class k counted from 0 (Table 2); with
-        two latent dimensions "negative_ssim" of 31 x 31 images of the plane, one standard
-        deviation around the centres (Table 3).
-    """
-    if not hasattr(model, "components"):
-        return {}
-    report: dict[str, Any] = {"kl_to_prior": kl_to_prior(model, x)}
-    report["kl_bounds"] = kl_bounds(model, x)
-    if set(range(model.num_classes)) <= set(np.asarray(y).tolist()):
-        for k, values in enumerate(class_v_nat(model, x, y)):
-            report[f"activated_units_{k}"] = len(activated_units(values))
-    if model.latent_dim == 2 and len(model.example_shape) == 3 and min(model.example_shape[:2]) > 2:
-        extent = prior_extent(model.prior, _DIVERSE_MARGIN)
-        report["negative_ssim"] = float(negative_ssim(latent_grid(model, extent=extent)[1]))
-    return report
 
 
 def decode_codes(model, codes: ArrayLike) -> NDArray[np.float32]:

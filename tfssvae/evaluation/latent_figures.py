@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from tfssvae.checks import InputError, check_images, check_labels, check_same_length
@@ -159,28 +161,47 @@ def v_nat_figure(v_nats: ArrayLike, class_names: Sequence[str], delta: float = 1
         for row, colour in zip(values, class_colours(len(values)), strict=True)
     ]
     axes.axhline(delta, color=ink(), linestyle="--", linewidth=1)
+    axes.set_xlim(-0.5, values.shape[1] - 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set(xlabel="unit", ylabel="V-nat (nats)", title="How exactly images decide each unit")
     names = [
         f"{short_name(name)}: {(row > delta).sum()}"
         for name, row in zip(class_names, values, strict=True)
     ]
-    plain_legend(figure, lines, names, loc="outside right upper", fontsize=8, frameon=False)
+    plain_legend(
+        figure,
+        lines,
+        names,
+        title=f"units above {delta:g} nat\nof each class",
+        title_fontsize=8,
+        alignment="left",
+        loc="outside right upper",
+        fontsize=8,
+        frameon=False,
+    )
     return figure
 
 
 def v_nat_correlation_figure(v_nats: ArrayLike, class_names: Sequence[str]) -> Figure:
     """Draw the correlation of V-nat over units between classes (EXoN, figure 8).
 
+    A class whose units are all alike has none, and is grey.
+
     Args:
-        v_nats: (K, d) nats (see `class_v_nat`).
+        v_nats: (K, d) nats (see `class_v_nat`), d at least 2.
         class_names: K names.
+
+    Raises:
+        InputError: v_nats are not as described, or the names do not fit them.
     """
     matrix = v_nat_correlation(v_nats)
     check_class_names(class_names, len(matrix))
     side = max(4.0, 0.4 * len(matrix) + 1.8)
     figure = Figure(figsize=(side + 0.8, side), dpi=100, layout="constrained")
     axes = figure.add_subplot()
-    image = axes.imshow(matrix, vmin=-1, vmax=1, cmap="coolwarm")
+    image = axes.imshow(
+        matrix, vmin=-1, vmax=1, cmap=colormaps["coolwarm"].with_extremes(bad="gray")
+    )
     figure.colorbar(image, ax=axes, shrink=0.8, label="correlation")
     names = [short_name(name) for name in class_names]
     axes.set_xticks(range(len(names)), names, rotation=90, parse_math=False)

@@ -10,7 +10,8 @@ from tfssvae.report.page import Section
 from tfssvae.report.run import Run
 from tfssvae.runs import has_labels
 
-_CODES = 2000  # test examples in a picture of the codes
+MOST_CODES = 2000
+"""Test examples in a picture of the codes."""
 
 PerRun = Callable[..., Section]
 """(title, meaning, alt, draw, chosen runs) -> a section with a picture of each run."""
@@ -28,10 +29,9 @@ def code_sections(runs: Sequence[Run], per_run: PerRun) -> Iterator[Section]:
         yield from _decoded_classes(runs, per_run)
     if data.x_test is None or data.y_test is None:
         return
-    yield from _designed(runs, data.x_test[:_CODES], data.y_test[:_CODES], per_run)
     if len(data.x_test) == 1:
         return  # one code has no components, and spans no plane
-    rows = evaluation.choose_rows(len(data.x_test), _CODES)
+    rows = evaluation.choose_rows(len(data.x_test), MOST_CODES)
     x, y = data.x_test[rows], data.y_test[rows]
     yield from _layers(runs, x, y, per_run)
     if len(data.input_shape) == 3:
@@ -50,43 +50,6 @@ def _decoded_classes(runs: Sequence[Run], per_run: PerRun) -> Iterator[Section]:
             "Image of each class",
             lambda run: evaluation.decoded_classes_figure(run.model, run.data, run.metrics["test"]),
             chosen,
-        )
-
-
-def _designed(runs: Sequence[Run], x, y, per_run: PerRun) -> Iterator[Section]:
-    """Return the sections of runs whose latent space was designed before training (EXoN)."""
-    designed = [run for run in runs if hasattr(run.model, "components")]
-    if not designed:
-        return
-    data = runs[0].data
-    if all(run.model.latent_dim > 1 for run in designed):
-        yield per_run(
-            "Latent space",
-            "Codes of test examples in the first two dimensions, over the prior's component of "
-            "each class, designed (EXoN) or learnt (Parted-VAE): classes should lie on theirs.",
-            "Latent codes",
-            lambda run: evaluation.latent_scatter_figure(run.model, x, y, data.class_names),
-            designed,
-        )
-    plane = [run for run in designed if run.model.latent_dim == 2]
-    if plane and len(data.input_shape) == 3:
-        yield per_run(
-            "Latent plane",
-            "The image of each point of the latent plane, in the place of its code.",
-            "Images on the latent plane",
-            lambda run: evaluation.latent_grid_figure(run.model),
-            plane,
-        )
-    if set(range(data.num_classes)) <= set(y.tolist()):
-        yield per_run(
-            "V-nat",
-            "How exactly the images of a class decide each unit of the code, nats: units above the "
-            "line are activated, the others are noise to the decoder.",
-            "V-nat of each unit",
-            lambda run: evaluation.v_nat_figure(
-                evaluation.class_v_nat(run.model, x, y), data.class_names
-            ),
-            designed,
         )
 
 

@@ -17,7 +17,12 @@ from tfssvae.evaluation.model_names import model_name
 from tfssvae.runs import has_labels, load_run, read_config
 
 _BATCH = 500
-_MEASURED = ("kl_z", "active_units_", "free_", "distinct_")
+# What the runs measured and a report does not measure again, by how it begins.
+_MEASURED = (
+    *("kl_z", "active_units_"),
+    *("free_", "distinct_"),
+    *("kl_to_prior", "kl_decomposition", "kl_bounds", "activated_units_", "negative_ssim"),
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Run:
         probs: (n, K) class probabilities of the test data; None without any.
         bounds: (n,) bound of each, nats; None without test data.
         figures: what `classification_report`, `information_report` and, when the run was measured,
-            `layer_report` and `free_class_report` say of them; else empty.
+            `layer_report`, `free_class_report` and `latent_report` say of them; else empty.
     """
 
     folder: Path

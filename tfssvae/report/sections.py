@@ -10,6 +10,7 @@ from tfssvae.checks import InputError
 from tfssvae.evaluation.curves import ACCURACY, BOUND
 from tfssvae.evaluation.history import INFORMATION, logged_quantities
 from tfssvae.report.code_sections import code_sections
+from tfssvae.report.latent_sections import latent_sections
 from tfssvae.report.page import Picture, Section
 from tfssvae.report.run import Run
 from tfssvae.report.tables import figures_table, summary
@@ -108,6 +109,7 @@ def sections(runs: Sequence[Run], say: Say) -> Iterator[Section]:
             lambda run: evaluation.class_samples_figure(run.model, data.class_names),
         )
         yield _reconstructions(runs)
+    yield from latent_sections(runs, per_run)
     yield from code_sections(runs, per_run)
     if data.x_test is not None:
         yield per_run(

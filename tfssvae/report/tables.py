@@ -105,6 +105,45 @@ def figures_table(runs: Sequence[Run]) -> Table:
     return Table(("", *columns), rows, numbers=True)
 
 
+def divergence_table(runs: Sequence[Run]) -> Table:
+    """Return what the runs measured of their codes and the prior (EXoN); no row without any."""
+    parts, bounds = "kl_decomposition", "kl_bounds"
+    lines = {
+        "KL(q(y, z|x) || p(y, z)), nats": "{kl_to_prior:.2f}",
+        "of it what the class says of the image, I(x; y), nats": f"{{{parts}[information_y]:.2f}}",
+        "classes as a whole off their prior, nats": f"{{{parts}[kl_y]:.2f}}",
+        "what the code says of the image, I(x; z|y), nats": f"{{{parts}[information_z]:.2f}}",
+        "codes of a class as a whole off its component, nats": f"{{{parts}[kl_z]:.2f}}",
+        "Theorem 1: lower bound on the part of the code, nats": f"{{{bounds}[lower]:.2f}}",
+        "the part of the code, nats": f"{{{bounds}[kl_z]:.2f}}",
+        "upper bound on it, nats": f"{{{bounds}[upper]:.2f}}",
+        "mean code of a class off its centre, at most, deviations of the prior": (
+            f"{{{bounds}[mean_gap]:.2f}}"
+        ),
+        "variance of a class off its component's, at most, part of it": (
+            f"{{{bounds}[variance_gap]:.2f}}"
+        ),
+        "diversity of images of the latent plane (negative SSIM, 0 to 1)": "{negative_ssim:.3f}",
+    }
+    return _measured_table(runs, lines)
+
+
+def class_units_table(runs: Sequence[Run]) -> Table:
+    """Return how many units each class activates (EXoN, table 2); no row where it is not known."""
+    lines = {name: f"{{activated_units_{k}}}" for k, name in enumerate(runs[0].data.class_names)}
+    return _measured_table(runs, lines, "class")
+
+
+def _measured_table(runs: Sequence[Run], lines: dict[str, str], rows_are: str = "") -> Table:
+    """Return the lines that at least one run has measured, a column for each run."""
+    rows = [
+        (name, *(_filled(template, run.figures) for run in runs))
+        for name, template in lines.items()
+    ]
+    measured = [row for row in rows if set(row[1:]) != {_UNMEASURED}]
+    return Table((rows_are, *(run.name for run in runs)), measured, numbers=True)
+
+
 def _layer_lines(columns: dict[str, dict[str, Any]]) -> dict[str, str]:
     """Return the lines about layers of codes, where a run has several."""
     found = {key for figures in columns.values() for key in figures}

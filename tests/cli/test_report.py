@@ -29,6 +29,7 @@ HISTORY = {
 }
 TEST_PICTURES = ("Confusion", "Calibration", "Feature map", "Entropy", "Bound")
 IMAGE_PICTURES = ("Generated images", "Reconstructions")
+STYLES = "Styles"
 CURVES = ("Learning curves", "Information during training")
 
 
@@ -144,6 +145,7 @@ def test_the_report_of_a_trained_run(tmp_path, capsys):
         *CURVES,
         *TEST_PICTURES,
         *IMAGE_PICTURES,
+        STYLES,
     }
     metrics = json.loads((folder / "metrics.json").read_text())
     found, alone = metrics["test"], metrics["labels_alone"]
@@ -281,7 +283,7 @@ def test_a_method_without_a_classifier_has_no_feature_map(tmp_path, capsys):
     history = {"loss": [2.0, 1.0]}
     page, printed = report(capsys, make_run(tmp_path / "run", DIGITS, "vae", history))
     assert "no feature map: VAE has no classifier" in printed
-    assert "Feature map" not in page.headings
+    assert not {"Feature map", STYLES} & set(page.headings)
     assert "Information during training" not in page.headings
     assert {"Entropy", "Bound", *IMAGE_PICTURES} <= set(page.headings)
 

@@ -67,6 +67,7 @@ _NAMES = {
     "random_images": "layer_figures",
     "reconstruction_figure": "figures",
     "save_figure": "figures",
+    "style_figure": "style_images",
     "subspace_figure": "latent_figures",
     "top_codes": "codes",
     "tsne": "embedding",

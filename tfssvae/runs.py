@@ -30,6 +30,7 @@ from tfssvae.models.supervised import labels_alone
 from tfssvae.run_lock import claimed
 from tfssvae.training import (
     Checkpoint,
+    HiddenDivergence,
     PartOptimizer,
     TensorBoardImages,
     restore_latest,
@@ -344,6 +345,7 @@ def _run_driver(model, data: Data, config, folder: Path, state: dict) -> dict[st
         seconds=state.get("seconds", 0.0),
     )
     callbacks = [
+        *([HiddenDivergence(data)] if _knows_hidden_labels(model, data) else []),
         keras.callbacks.TensorBoard(folder / "logs", write_graph=False),
         ProgressLines(
             config["epochs"],
@@ -375,6 +377,12 @@ def _run_driver(model, data: Data, config, folder: Path, state: dict) -> dict[st
     else:
         model.fit(data.train(**sizes), initial_epoch=state.get("epoch", 0), **shared)
     return checkpoint.history
+
+
+def _knows_hidden_labels(model: SemiSupervisedVAE, data: Data) -> bool:
+    """Whether predictions of unlabelled images can be judged: by classes, that is, not clusters."""
+    classes = "classification" in model.TERMS and len(data.labelled_indices) > 0
+    return classes and has_labels(data.hidden_labels[data.unlabelled_indices])
 
 
 def _baseline(model: SemiSupervisedVAE, data: Data, config: dict[str, Any]) -> dict[str, Any]:

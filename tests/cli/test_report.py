@@ -146,6 +146,7 @@ def test_the_report_of_a_trained_run(tmp_path, capsys):
         *TEST_PICTURES,
         *IMAGE_PICTURES,
         STYLES,
+        "Divergence from the hidden labels",
     }
     metrics = json.loads((folder / "metrics.json").read_text())
     found, alone = metrics["test"], metrics["labels_alone"]

@@ -37,6 +37,7 @@ _NAMES = {
     "generation_figure": "layer_figures",
     "hidden_label_divergence": "hidden_labels",
     "hidden_label_report": "hidden_labels",
+    "hidden_label_rows": "hidden_labels",
     "history_figure": "history",
     "image_grid": "images",
     "images_of_classes": "free_classes",

@@ -11,7 +11,7 @@ from tfssvae import evaluation
 from tfssvae.checks import InputError
 from tfssvae.data import Data
 from tfssvae.evaluation.curves import ACCURACY, BOUND
-from tfssvae.evaluation.history import INFORMATION, logged_quantities
+from tfssvae.evaluation.history import HIDDEN_DIVERGENCE, INFORMATION, logged_quantities
 from tfssvae.report.code_sections import PerRun, code_sections
 from tfssvae.report.page import Picture, Section
 from tfssvae.report.run import Run
@@ -133,7 +133,8 @@ def sections(runs: Sequence[Run], say: Say) -> Iterator[Section]:
 
 def _curves(runs: Sequence[Run]) -> Iterator[Section]:
     history = _histories(runs)
-    names = [name for name in logged_quantities(history) if name not in INFORMATION]
+    logged = logged_quantities(history)
+    names = [name for name in logged if name not in (*INFORMATION, HIDDEN_DIVERGENCE)]
     if names:
         yield Section(
             "Learning curves",
@@ -150,7 +151,15 @@ def _curves(runs: Sequence[Run]) -> Iterator[Section]:
             "better bound no longer makes a better classifier.",
             [Picture(partial(evaluation.bound_accuracy_figure, history), "Accuracy over bound")],
         )
-    names = [name for name in INFORMATION if name in logged_quantities(history)]
+    if HIDDEN_DIVERGENCE in logged:
+        yield Section(
+            "Divergence from the hidden labels",
+            "How far what the model says of the unlabelled training images is from their labels, "
+            "which it does not see: KL(q(y|x) || smoothed label) after each epoch. A line that "
+            "stays level is stuck.",
+            [Picture(partial(_curve, history, HIDDEN_DIVERGENCE), "Curve of the divergence")],
+        )
+    names = [name for name in INFORMATION if name in logged]
     if names:
         yield Section(
             "Information during training",

@@ -170,7 +170,8 @@ def measure(model: SemiSupervisedVAE, data: Data, part: str = "test") -> dict[st
 
     Rows without any label have no accuracy and no calibration. Where the model saw no label,
     "clustering_accuracy" says what its classes are worth as clusters; where it saw labels of some
-    classes only, `evaluation.free_class_report` says what the others became.
+    classes only, `evaluation.free_class_report` says what the others became. The figures of a Mean
+    Teacher stand beside the model's own, "teacher_accuracy" and "teacher_error".
     """
     batches = getattr(data, part)(_EVALUATION_BATCH)
     x = data.x_test if part == "test" else data.x_validation
@@ -182,6 +183,7 @@ def measure(model: SemiSupervisedVAE, data: Data, part: str = "test") -> dict[st
         if not len(data.labelled_indices):
             clusters = probabilities.argmax(axis=1)
             report["clustering_accuracy"] = evaluation.clustering_accuracy(y, clusters)
+        report |= evaluation.teacher_report(model, x, y)
     report["entropy"] = float(np.mean(evaluation.class_entropy(probabilities)))
     report["mutual_information"] = float(evaluation.class_information(probabilities))
     objective = model.evaluate(batches, verbose=0, return_dict=True)

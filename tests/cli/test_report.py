@@ -299,6 +299,7 @@ def test_a_designed_latent_space_is_shown(tmp_path, capsys):
     # What is not measured for the report comes from the run.
     assert page.row("units of z1 in use") == ["3"]
     assert page.row("accuracy") != ["200.00%"]
+    assert not any("Mean Teacher" in row[0] for row in page.cells)
     assert pictures <= set(page.headings)
     assert_alone(page)
     other = make_run(tmp_path / "m2", DIGITS)

@@ -70,6 +70,7 @@ _NAMES = {
     "save_figure": "figures",
     "style_figure": "style_images",
     "subspace_figure": "latent_figures",
+    "teacher_report": "teacher",
     "top_codes": "codes",
     "tsne": "embedding",
     "unit_figure": "latent_figures",

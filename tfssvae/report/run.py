@@ -17,7 +17,7 @@ from tfssvae.evaluation.model_names import model_name
 from tfssvae.runs import has_labels, load_run, read_config
 
 _BATCH = 500
-_MEASURED = ("kl_z", "active_units_", "free_", "distinct_")
+_MEASURED = ("kl_z", "active_units_", "free_", "distinct_", "teacher_")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Run:
         probs: (n, K) class probabilities of the test data; None without any.
         bounds: (n,) bound of each, nats; None without test data.
         figures: what `classification_report`, `information_report` and, when the run was measured,
-            `layer_report` and `free_class_report` say of them; else empty.
+            `layer_report`, `free_class_report` and `teacher_report` say of them; else empty.
     """
 
     folder: Path

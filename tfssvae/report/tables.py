@@ -86,6 +86,7 @@ def figures_table(runs: Sequence[Run]) -> Table:
     lines = {
         "accuracy": "{accuracy:.2%}",
         "error": "{error:.2%}",
+        **_teacher_lines(columns),
         "calibration error (ECE)": "{expected_calibration_error:.4f}",
         "log loss, nats": "{log_loss:.4f}",
         "entropy of the classifier H(q(y|x)), nats": "{entropy:.4f}",
@@ -103,6 +104,16 @@ def figures_table(runs: Sequence[Run]) -> Table:
         for name, template in lines.items()
     ]
     return Table(("", *columns), rows, numbers=True)
+
+
+def _teacher_lines(columns: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Return the lines about a Mean Teacher, where a run has one."""
+    if not any("teacher_error" in figures for figures in columns.values()):
+        return {}
+    return {
+        "accuracy of the Mean Teacher": "{teacher_accuracy:.2%}",
+        "error of the Mean Teacher": "{teacher_error:.2%}",
+    }
 
 
 def _layer_lines(columns: dict[str, dict[str, Any]]) -> dict[str, str]:

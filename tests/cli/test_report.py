@@ -294,12 +294,14 @@ def test_a_designed_latent_space_is_shown(tmp_path, capsys):
     run = make_run(tmp_path / "exon", DIGITS, "exon", latent_dim=2)
     metrics = json.loads((run / "metrics.json").read_text())
     metrics["test"] = {"kl_z1": 1.5, "active_units_z1": 3, "accuracy": 2.0}
+    metrics["test"] |= {"teacher_accuracy": 0.875, "teacher_error": 0.125}
     (run / "metrics.json").write_text(json.dumps(metrics))
     page, _ = report(capsys, run)
     # What is not measured for the report comes from the run.
     assert page.row("units of z1 in use") == ["3"]
     assert page.row("accuracy") != ["200.00%"]
-    assert not any("Mean Teacher" in row[0] for row in page.cells)
+    assert page.row("accuracy of the Mean Teacher") == ["87.50%"]
+    assert page.row("error of the Mean Teacher") == ["12.50%"]
     assert pictures <= set(page.headings)
     assert_alone(page)
     other = make_run(tmp_path / "m2", DIGITS)
@@ -307,6 +309,7 @@ def test_a_designed_latent_space_is_shown(tmp_path, capsys):
     assert pictures <= set(page.headings)
     page, _ = report(capsys, other)
     assert not pictures & set(page.headings)
+    assert not any("Mean Teacher" in row[0] for row in page.cells)
 
 
 def break_metrics(folder, content):

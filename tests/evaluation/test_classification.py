@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfssvae import evaluation, models
+from tfssvae import evaluation, models, runs
 from tfssvae.checks import InputError
 from tfssvae.regularizers import MIER, MeanTeacher
 
@@ -29,6 +29,12 @@ def test_the_teacher_is_judged_by_its_own_predictions(digits):
     }
     students = evaluation.error_rate(model.predict(x, verbose=0), y)
     assert students != pytest.approx(report["teacher_error"])
+    model.compile(run_eagerly=True)
+    measured = runs.measure(model, digits)
+    assert measured["teacher_error"] == evaluation.error_rate(
+        teacher.predict(digits.x_test, verbose=0), digits.y_test
+    )
+    assert measured["error"] != pytest.approx(measured["teacher_error"])
     model = models.METHODS["m2"](digits.input_shape, 10, 2, hidden=(8,), regularizers=taught[:1])
     assert evaluation.teacher_report(model, x, y) == {}
 

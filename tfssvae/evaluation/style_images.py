@@ -17,7 +17,7 @@ from tfssvae.evaluation.model_names import model_name
 _CLASSES_PER_LINE = 20
 _DPI = 100
 _WIDTH, _CELL = 1200, 48  # pixels, of the classes at most and of an image
-_LETTER = 6  # pixels of a letter of a name
+_LETTER, _TITLE_LETTER = 6, 9  # pixels of a letter of a name and of the title
 _SIDE, _GAP, _TITLE, _CAPTION = 20, 12, 40, 34  # pixels
 
 
@@ -57,7 +57,7 @@ def style_figure(model, x: ArrayLike, class_names: Sequence[str]) -> Figure:
     line_height = above + given.shape[0] + _GAP
     needed = _SIDE + given.shape[1] + _GAP + grids[0].shape[1] + _SIDE
     title = f"{model_name(model)}: every class in the style of each image"
-    width = max(needed, 7 * len(title) + 2 * _SIDE)
+    width = max(needed, _TITLE_LETTER * len(title) + 2 * _SIDE)
     height = _TITLE + len(lines) * line_height + _CAPTION
     figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
 

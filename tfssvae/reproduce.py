@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 import tfssvae
 from tfssvae import evaluation, runs
@@ -77,10 +78,9 @@ def reproduce(
             _write(out / "table.json", _json(table, chosen, results, name, data, epochs))
             say(f"\n{text}")
     say(f"the table is in {out / 'table.md'}, for machines in {out / 'table.json'}")
-    if table.draw is not None:
-        loaded = {row.title: runs.load_run(out / f"{row.name}-seed{seeds[0]}") for row in chosen}
-        models = {title: model for title, (model, _) in loaded.items()}
-        evaluation.save_figure(table.draw(models, loaded[chosen[0].title][1]), out / "figure.png")
+    figure = _paper_figure(table, chosen, results, out, seeds[0])
+    if figure is not None:
+        evaluation.save_figure(figure, out / "figure.png")
         say(f"the paper's figure, with seed {seeds[0]}, is in {out / 'figure.png'}")
     curves = _label_curves(chosen, results)
     if any(len(curve) > 1 for curve in curves.values()):
@@ -88,6 +88,19 @@ def reproduce(
         evaluation.save_figure(evaluation.label_curve_figure(curves), picture)
         say(f"the error over the labels is drawn in {picture}")
     return out
+
+
+def _paper_figure(
+    table: Table, rows: Sequence[Row], results: Results, out: Path, seed: int
+) -> Figure | None:
+    """Return the paper's figure of the rows' runs with a seed, None where it has none."""
+    if table.draw is not None:
+        loaded = {row.title: runs.load_run(out / f"{row.name}-seed{seed}") for row in rows}
+        models = {title: model for title, (model, _) in loaded.items()}
+        return table.draw(models, loaded[rows[0].title][1])
+    if table.draw_histories is not None:
+        return table.draw_histories({row.title: results[row.name][seed]["history"] for row in rows})
+    return None
 
 
 def _config(table: Table, row: Row, data: str, data_dir, seed: int, epochs: int) -> dict[str, Any]:
@@ -167,8 +180,9 @@ def _unnumbered(value):
 
 
 def _figures(results: Results, row: Row, metric: str) -> dict[int, float]:
-    """Return seed -> test figure of a row."""
-    return {seed: metrics["test"][metric] for seed, metrics in results[row.name].items()}
+    """Return seed -> test figure of a row, empty where the row has none."""
+    tests = {seed: metrics["test"] for seed, metrics in results[row.name].items()}
+    return {seed: test[metric] for seed, test in tests.items() if metric in test}
 
 
 def _summary(figures: Sequence[float]) -> dict[str, Any]:
@@ -180,7 +194,8 @@ def _differences(results: Results, row: Row, metric: str) -> list[float]:
     """Return the row's figures minus its pair's, for the seeds that both have."""
     if row.pair not in results:
         return []
-    others = {seed: m["test"][metric] for seed, m in results[row.pair].items()}
+    pair = {seed: m["test"] for seed, m in results[row.pair].items()}
+    others = {seed: test[metric] for seed, test in pair.items() if metric in test}
     ours = _figures(results, row, metric)
     return [value - others[seed] for seed, value in ours.items() if seed in others]
 
@@ -231,6 +246,8 @@ def _json(table: Table, rows, results: Results, name: str, data: str, epochs: in
         entry["seconds"] = {seed: m["seconds"] for seed, m in results[row.name].items()}
         for metric in table.metrics:
             figures = _figures(results, row, metric)
+            if not figures:
+                continue
             differences = _differences(results, row, metric)
             entry["metrics"][metric] = {
                 "per_seed": figures,
@@ -258,9 +275,10 @@ def _markdown(table: Table, rows, results: Results, name: str, data: str, epochs
         for metric, unit in table.metrics.items():
             scale, digits = (100.0, 2) if unit == "%" else (1.0, 4)
             published = row.published.get(data, {}).get(metric)
+            figures = list(_figures(results, row, metric).values())
             differences = _differences(results, row, metric)
             cells += [
-                _spread(list(_figures(results, row, metric).values()), scale, digits),
+                _spread(figures, scale, digits) if figures else "",
                 "" if published is None else f"{published * scale:.{digits}f}",
                 _spread(differences, scale, digits, "+") if differences else "",
             ]

@@ -32,6 +32,7 @@ from tfssvae.models.supervised import labels_alone
 from tfssvae.run_lock import claimed
 from tfssvae.training import (
     Checkpoint,
+    HiddenDivergence,
     PartOptimizer,
     TensorBoardImages,
     restore_latest,
@@ -171,7 +172,8 @@ def measure(model: SemiSupervisedVAE, data: Data, part: str = "test") -> dict[st
 
     Rows without any label have no accuracy and no calibration. Where the model saw no label,
     "clustering_accuracy" says what its classes are worth as clusters; where it saw labels of some
-    classes only, `evaluation.free_class_report` says what the others became.
+    classes only, `evaluation.free_class_report` says what the others became. The figures of a Mean
+    Teacher stand beside the model's own, "teacher_accuracy" and "teacher_error".
     """
     batches = getattr(data, part)(_EVALUATION_BATCH)
     x = data.x_test if part == "test" else data.x_validation
@@ -183,6 +185,7 @@ def measure(model: SemiSupervisedVAE, data: Data, part: str = "test") -> dict[st
         if not len(data.labelled_indices):
             clusters = probabilities.argmax(axis=1)
             report["clustering_accuracy"] = evaluation.clustering_accuracy(y, clusters)
+        report |= evaluation.teacher_report(model, x, y)
     report["entropy"] = float(np.mean(evaluation.class_entropy(probabilities)))
     report["mutual_information"] = float(evaluation.class_information(probabilities))
     objective = model.evaluate(batches, verbose=0, return_dict=True)
@@ -346,6 +349,7 @@ def _run_driver(model, data: Data, config, folder: Path, state: dict) -> dict[st
         seconds=state.get("seconds", 0.0),
     )
     callbacks = [
+        *([HiddenDivergence(data)] if _knows_hidden_labels(model, data) else []),
         keras.callbacks.TensorBoard(folder / "logs", write_graph=False),
         ProgressLines(
             config["epochs"],
@@ -377,6 +381,12 @@ def _run_driver(model, data: Data, config, folder: Path, state: dict) -> dict[st
     else:
         model.fit(data.train(**sizes), initial_epoch=state.get("epoch", 0), **shared)
     return checkpoint.history
+
+
+def _knows_hidden_labels(model: SemiSupervisedVAE, data: Data) -> bool:
+    """Whether predictions of unlabelled images can be judged: by classes, that is, not clusters."""
+    classes = "classification" in model.TERMS and len(data.labelled_indices) > 0
+    return classes and has_labels(data.hidden_labels[data.unlabelled_indices])
 
 
 def _baseline(model: SemiSupervisedVAE, data: Data, config: dict[str, Any]) -> dict[str, Any]:

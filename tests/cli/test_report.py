@@ -29,6 +29,7 @@ HISTORY = {
 }
 TEST_PICTURES = ("Confusion", "Calibration", "Feature map", "Entropy", "Bound")
 IMAGE_PICTURES = ("Generated images", "Reconstructions")
+STYLES = "Styles"
 CURVES = ("Learning curves", "Information during training")
 
 
@@ -144,6 +145,8 @@ def test_the_report_of_a_trained_run(tmp_path, capsys):
         *CURVES,
         *TEST_PICTURES,
         *IMAGE_PICTURES,
+        STYLES,
+        "Divergence from the hidden labels",
     }
     metrics = json.loads((folder / "metrics.json").read_text())
     found, alone = metrics["test"], metrics["labels_alone"]
@@ -281,7 +284,7 @@ def test_a_method_without_a_classifier_has_no_feature_map(tmp_path, capsys):
     history = {"loss": [2.0, 1.0]}
     page, printed = report(capsys, make_run(tmp_path / "run", DIGITS, "vae", history))
     assert "no feature map: VAE has no classifier" in printed
-    assert "Feature map" not in page.headings
+    assert not {"Feature map", STYLES} & set(page.headings)
     assert "Information during training" not in page.headings
     assert {"Entropy", "Bound", *IMAGE_PICTURES} <= set(page.headings)
 
@@ -294,11 +297,14 @@ def test_a_designed_latent_space_is_shown(tmp_path, capsys):
         **{"kl_z1": 1.5, "active_units_z1": 3, "accuracy": 2.0},
         **{"kl_to_prior": 1.25, "kl_bounds": {"upper": 7.0}, "activated_units_3": 2},
     }
+    metrics["test"] |= {"teacher_accuracy": 0.875, "teacher_error": 0.125}
     (run / "metrics.json").write_text(json.dumps(metrics))
     page, _ = report(capsys, run)
     # What is not measured for the report comes from the run.
     assert page.row("units of z1 in use") == ["3"]
     assert page.row("accuracy") != ["200.00%"]
+    assert page.row("accuracy of the Mean Teacher") == ["87.50%"]
+    assert page.row("error of the Mean Teacher") == ["12.50%"]
     assert page.row("KL(q(y, z|x) || p(y, z)), nats") == ["1.25"]
     assert page.row("upper bound on it, nats") == ["7.00"]
     assert page.row("3") == ["2"]

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 import tfssvae
-from tfssvae import runs
+from tfssvae import reproduce, runs
 from tfssvae.cli import main
 from tfssvae.recipes import TABLES
 from tfssvae.reproduce import _unnumbered
@@ -62,6 +62,39 @@ def test_the_figure_of_a_paper_is_drawn_from_the_models_of_the_first_seed(tmp_pa
     table = (tmp_path / "table.md").read_text()
     assert "| distance 32 | 2 | 25.00 ± 0.00 | 1.5000 ± 0.0000 |" in table
     assert "published" not in table
+
+
+def fake_runs(monkeypatch, tests):
+    """Stand in for training: each row's run has the test figures given under its name."""
+
+    def start_run(folder, *_):
+        figures = {"recall": [1] * 10, "error": 0.25, **tests[folder.name.partition("-seed")[0]]}
+        history = {"val_monitor/unlabelled_bound": [-9.0, -8.0], "val_accuracy": [0.5, 0.75]}
+        return {"seconds": 1.0, "test": figures, "history": history}
+
+    monkeypatch.setattr(runs, "start_run", start_run)
+
+
+def test_a_figure_of_training_needs_no_models(tmp_path, monkeypatch):
+    fake_runs(monkeypatch, {"m2": {}, "m2-without-labelled-bound": {}})
+    arguments = ["reproduce", "shot_vae/figure1-mnist", "--data", "digits", "--epochs", "2"]
+    assert main([*arguments, "--out", str(tmp_path)]) == 0
+    with Image.open(tmp_path / "figure.png") as picture:
+        assert picture.size[0] > 500
+
+
+def test_a_row_without_a_figure_leaves_its_place_empty(tmp_path, monkeypatch):
+    taught = {"error": 0.5, "teacher_error": 0.125}
+    fake_runs(monkeypatch, {"shot-vae+da": {}, "shot-vae+mt": taught})
+    arguments = ["reproduce", "shot_vae/table5-cifar10", "--data", "digits", "--epochs", "1"]
+    monkeypatch.setattr(reproduce, "_config", lambda *_: {})
+    assert main([*arguments, "--out", str(tmp_path)]) == 0
+    lines = (tmp_path / "table.md").read_text()
+    assert "| SHOT-VAE+DA | 1 | 25.00 |  |" in lines
+    assert "| SHOT-VAE+MT | 1 | 50.00 | 12.50 |" in lines
+    rows = json.loads((tmp_path / "table.json").read_text())["rows"]
+    assert set(rows["shot-vae+da"]["metrics"]) == {"error"}
+    assert rows["shot-vae+mt"]["metrics"]["teacher_error"]["mean"] == 0.125
 
 
 def test_finished_runs_are_kept(folder, capsys):

@@ -6,11 +6,37 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfssvae import evaluation
+from tfssvae import evaluation, models, runs
 from tfssvae.checks import InputError
+from tfssvae.regularizers import MIER, MeanTeacher
 
 PROBS = np.array([[0.9, 0.1, 0.0], [0.6, 0.3, 0.1], [0.2, 0.2, 0.6], [0.1, 0.7, 0.2]], np.float32)
 LABELS = np.array([0, 1, 2, 1])
+
+
+def test_the_teacher_is_judged_by_its_own_predictions(digits):
+    taught = [MIER(), MeanTeacher()]
+    model = models.METHODS["m2"](digits.input_shape, 10, 2, hidden=(8,), regularizers=taught)
+    teacher = model.regularizers[1].teacher
+    teacher.set_weights([-2 * value for value in teacher.get_weights()])
+    x, y = digits.x_test[:50], digits.y_test[:50].copy()
+    y[:5] = -1
+    wrong = teacher.predict(x, verbose=0).argmax(1)[5:] != y[5:]
+    report = evaluation.teacher_report(model, x, y)
+    assert report == {
+        "teacher_accuracy": pytest.approx(1 - wrong.mean()),
+        "teacher_error": pytest.approx(wrong.mean()),
+    }
+    students = evaluation.error_rate(model.predict(x, verbose=0), y)
+    assert students != pytest.approx(report["teacher_error"])
+    model.compile(run_eagerly=True)
+    measured = runs.measure(model, digits)
+    assert measured["teacher_error"] == evaluation.error_rate(
+        teacher.predict(digits.x_test, verbose=0), digits.y_test
+    )
+    assert measured["error"] != pytest.approx(measured["teacher_error"])
+    model = models.METHODS["m2"](digits.input_shape, 10, 2, hidden=(8,), regularizers=taught[:1])
+    assert evaluation.teacher_report(model, x, y) == {}
 
 
 def calibration_error_by_loop(probs, labels, bins):

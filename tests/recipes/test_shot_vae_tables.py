@@ -9,9 +9,11 @@ import pytest
 
 import tfssvae
 from tfssvae import runs
+from tfssvae.evaluation.curves import ACCURACY, BOUND
 from tfssvae.recipes import TABLES
 from tfssvae.recipes.shot_vae import perceptron_settings, wide_settings
-from tfssvae.reproduce import reproduce
+from tfssvae.reproduce import _unnumbered, reproduce
+from tfssvae.weights import resolve_weights
 
 OURS = [name for name in TABLES if name.startswith("shot_vae/")]
 
@@ -30,6 +32,8 @@ def test_every_table_is_there_for_each_of_its_data_sets():
         "table4-cifar100": 10,
         "table5-cifar10": 2,
         "table5-cifar100": 2,
+        "figure1-cifar10": 2,
+        "figure1-mnist": 2,
         "figure3-cifar10": 15,
         "figure3-cifar100": 15,
     }
@@ -43,7 +47,9 @@ def test_every_table_is_there_for_each_of_its_data_sets():
         ("table1-cifar100", "shot-vae@10000-28_10", "error", 0.2530, 100),
         ("table3-mnist", "smooth-elbo", "error", 0.0314, 10),
         ("table3-svhn", "shot-vae", "error", 0.2882, 100),
-        ("table5-cifar10", "shot-vae+mt", "accuracy", 0.9559, 400),
+        ("table5-cifar10", "shot-vae+mt", "teacher_error", 1 - 0.9559, 400),
+        ("table5-cifar10", "shot-vae+mt", "error", None, 400),
+        ("table5-cifar100", "shot-vae+da", "error", 1 - 0.7591, 100),
         ("figure3-cifar10", "m2@4000", "error", 0.1808, 400),
         ("figure3-cifar10", "smooth-elbo@500", "error", None, 50),
     ],
@@ -125,6 +131,36 @@ def test_table_4_has_an_analysis_over_each_of_its_factors():
     assert regularizer.gamma == 20.0
 
 
+@pytest.mark.parametrize("data", ["cifar10", "mnist"])
+def test_figure_1_leaves_the_labelled_bound_out_and_keeps_the_classification(data):
+    found = {}
+    for row in TABLES[f"shot_vae/figure1-{data}"].rows:
+        config = row.settings(10, 2)
+        method, weights = tfssvae.METHODS[config["method"]], config["model"].pop("weights", {})
+        given = {**method.paper_weights(100, 900), **weights}
+        found[row.name] = resolve_weights(list(method.TERMS), given), _unnumbered(config)
+    (bare, settings), (without, others) = found.values()
+    assert settings == others
+    assert bare["labelled_reconstruction"] > 0
+    assert without["classification"] == bare["classification"] > 0
+    for name, weight in without.items():
+        assert weight == (0.0 if name.startswith("labelled_") else bare[name])
+
+
+def test_figure_1_draws_the_held_out_bound_and_accuracy_of_each_row():
+    histories = {
+        "M2": {BOUND: [-9.0, -8.0], ACCURACY: [0.5, 0.75], "accuracy": [1.0, 1.0]},
+        "without": {BOUND: [-7.0, -6.0], ACCURACY: [0.25, 0.5]},
+    }
+    figure = TABLES["shot_vae/figure1-mnist"].draw_histories(histories)
+    drawn = {
+        axes.get_title(): {line.get_label(): line.get_ydata().tolist() for line in axes.lines}
+        for axes in figure.axes
+    }
+    assert drawn["accuracy"] == {"M2": [0.5, 0.75], "without": [0.25, 0.5]}
+    assert drawn["unlabelled_bound"] == {"M2": [-9.0, -8.0], "without": [-7.0, -6.0]}
+
+
 def test_unknown_backbones_are_refused():
     with pytest.raises(tfssvae.InputError, match="wide_resnet_28_2"):
         tfssvae.models.ShotVAE((32, 32, 3), 10, backbone="resnet")
@@ -142,8 +178,8 @@ def test_a_wide_row_trains_and_continues(tmp_path, monkeypatch):
         found = row.settings(steps, epochs)
         return {**found, "model": {**found["model"], "backbone": "wide_resnet_10_1"}}
 
-    row = replace(row, settings=small, labels_per_class=10)
-    chosen = replace(table, rows=[row], data={"digits": {"name": "digits"}})
+    cheap = replace(row, settings=small, labels_per_class=10)
+    chosen = replace(table, rows=[cheap], data={"digits": {"name": "digits"}})
     monkeypatch.setattr("tfssvae.reproduce.TABLES", {"small": chosen})
     folder = reproduce("small", "digits", 2, out=tmp_path / "small") / "shot-vae+mt-seed0"
     config = json.loads((folder / "config.json").read_text())

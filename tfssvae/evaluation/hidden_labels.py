@@ -2,8 +2,11 @@
 
 import numpy as np
 import scipy.special
+from numpy.typing import NDArray
 
 from tfssvae.checks import InputError, check_labels, check_probabilities, check_same_length
+
+_UNKNOWN = "no hidden label is known: the data have labels for the shown rows only"
 
 
 def hidden_label_divergence(probs, labels, epsilon: float = 0.001):
@@ -30,11 +33,28 @@ def hidden_label_divergence(probs, labels, epsilon: float = 0.001):
         raise InputError(f"epsilon must be in (0, 1), got {epsilon}")
     known = labels >= 0
     if not known.any():
-        raise InputError("no hidden label is known: the data have labels for the shown rows only")
+        raise InputError(_UNKNOWN)
     probs, labels = probs[known], labels[known]
     p_hat = np.full(probs.shape, epsilon / (classes - 1))
     p_hat[np.arange(len(labels)), labels] = 1 - epsilon
     return scipy.special.rel_entr(probs, p_hat).sum(axis=1)
+
+
+def hidden_label_rows(data, limit: int) -> NDArray[np.int64]:
+    """Return unlabelled training rows whose label the source knows, evenly spaced.
+
+    Args:
+        data: a `Data`.
+        limit: rows at most.
+
+    Raises:
+        InputError: no hidden label is known.
+    """
+    rows = data.unlabelled_indices
+    rows = rows[data.hidden_labels[rows] >= 0]
+    if not len(rows):
+        raise InputError(_UNKNOWN)
+    return rows[np.linspace(0, len(rows) - 1, min(limit, len(rows))).astype(int)]
 
 
 def hidden_label_report(model, data, limit: int = 10_000) -> dict[str, float]:
@@ -43,7 +63,7 @@ def hidden_label_report(model, data, limit: int = 10_000) -> dict[str, float]:
     Args:
         model: a trained method.
         data: a `Data` whose source knows the labels.
-        limit: images at most, evenly spaced over the unlabelled rows.
+        limit: images at most, see `hidden_label_rows`.
 
     Returns:
         "divergence": mean KL(q(y|x) || p^(y|x)), nats; "error": share of wrong classes.
@@ -51,13 +71,10 @@ def hidden_label_report(model, data, limit: int = 10_000) -> dict[str, float]:
     Raises:
         InputError: no hidden label is known.
     """
-    rows = data.unlabelled_indices
-    rows = rows[:: max(1, len(rows) // limit)][:limit]
+    rows = hidden_label_rows(data, limit)
     labels = data.hidden_labels[rows]
     probs = model.predict(data.x_train[rows], batch_size=500, verbose=0)
-    divergence = hidden_label_divergence(probs, labels)
-    known = labels >= 0
     return {
-        "divergence": float(divergence.mean()),
-        "error": float((probs.argmax(1)[known] != labels[known]).mean()),
+        "divergence": float(hidden_label_divergence(probs, labels).mean()),
+        "error": float((probs.argmax(1) != labels).mean()),
     }

@@ -13,9 +13,15 @@ from tfssvae.evaluation.style import plain_legend
 INFORMATION = ("monitor/mutual_information", "monitor/entropy")
 """What a run logs of I(y; x) and H(q(y|x)); validation values have "val_" before the name."""
 
+HIDDEN_DIVERGENCE = "hidden_divergence"
+"""What a run logs of KL(q(y|x) || smoothed hidden label) of its unlabelled images."""
+
 _PANELS_PER_ROW = 4
 _LONGEST_BESIDE = 24  # characters of a name
-_IN_NATS = ("loss", "classification", "classification_p", "reconstruction", "mutual_information")
+_IN_NATS = (
+    *("loss", "classification", "classification_p", "reconstruction", "mutual_information"),
+    HIDDEN_DIVERGENCE,
+)
 _NATS_BEGIN = ("labelled_", "unlabelled_", "kl_", "entropy")
 _TITLES = {
     "monitor/mutual_information": "mutual information I(y; x)",

@@ -29,6 +29,8 @@ TABLES = Registry(
         "shot_vae/table4-cifar100": "tfssvae.recipes.shot_vae:TABLE_4_CIFAR100",
         "shot_vae/table5-cifar10": "tfssvae.recipes.shot_vae:TABLE_5_CIFAR10",
         "shot_vae/table5-cifar100": "tfssvae.recipes.shot_vae:TABLE_5_CIFAR100",
+        "shot_vae/figure1-cifar10": "tfssvae.recipes.shot_vae:FIGURE_1_CIFAR10",
+        "shot_vae/figure1-mnist": "tfssvae.recipes.shot_vae:FIGURE_1_MNIST",
         "shot_vae/figure3-cifar10": "tfssvae.recipes.shot_vae:FIGURE_3_CIFAR10",
         "shot_vae/figure3-cifar100": "tfssvae.recipes.shot_vae:FIGURE_3_CIFAR100",
         "untapped/section3": "tfssvae.recipes.untapped:SECTION_3",

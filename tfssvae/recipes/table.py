@@ -11,6 +11,8 @@ from tfssvae.core import SemiSupervisedVAE
 from tfssvae.data import Data
 
 Config = dict[str, Any]
+History = Mapping[str, Sequence[float]]
+"""Logged quantity -> its value after each epoch."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,15 @@ class Table:
 
     Attributes:
         title: what it shows, with the paper.
-        metrics: names of test figures (see `runs.measure`) -> how they are printed, such as "%".
+        metrics: names of test figures (see `runs.measure`) -> how they are printed, such as "%";
+            a row may lack some.
         rows: its rows.
         data: data set -> arguments of `data.load`, such as {"name": "mnist"}.
         epochs: of the paper.
         factors: name -> rows that differ in it alone, for a one-way analysis of variance.
         loading: further arguments of `data.load`, whatever the data set.
         draw: (title -> trained model of each row, data) -> a figure, where the paper has one.
+        draw_histories: the same of training, (title -> history of each row) -> a figure.
     """
 
     title: str
@@ -64,6 +68,7 @@ class Table:
     factors: Mapping[str, Sequence[str]] = field(default_factory=dict)
     loading: Mapping[str, Any] = field(default_factory=dict)
     draw: Callable[[Mapping[str, SemiSupervisedVAE], Data], Figure] | None = None
+    draw_histories: Callable[[Mapping[str, History]], Figure] | None = None
 
     def data_arguments(self, name: str) -> Config:
         """Return the arguments of `data.load` for one of the table's data sets, or for another.

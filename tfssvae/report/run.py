@@ -20,7 +20,7 @@ _BATCH = 500
 # What the runs measured and a report does not measure again, by how it begins.
 _MEASURED = (
     *("kl_z", "active_units_"),
-    *("free_", "distinct_"),
+    *("free_", "distinct_", "teacher_"),
     *("kl_to_prior", "kl_decomposition", "kl_bounds", "activated_units_", "negative_ssim"),
 )
 
@@ -39,7 +39,8 @@ class Run:
         probs: (n, K) class probabilities of the test data; None without any.
         bounds: (n,) bound of each, nats; None without test data.
         figures: what `classification_report`, `information_report` and, when the run was measured,
-            `layer_report`, `free_class_report` and `latent_report` say of them; else empty.
+            `layer_report`, `free_class_report`, `latent_report` and `teacher_report` say of them;
+            else empty.
     """
 
     folder: Path

@@ -5,11 +5,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from tfssvae import evaluation
 from tfssvae.checks import InputError
+from tfssvae.data import Data
 from tfssvae.evaluation.curves import ACCURACY, BOUND
-from tfssvae.evaluation.history import INFORMATION, logged_quantities
-from tfssvae.report.code_sections import code_sections
+from tfssvae.evaluation.history import HIDDEN_DIVERGENCE, INFORMATION, logged_quantities
+from tfssvae.report.code_sections import PerRun, code_sections
 from tfssvae.report.latent_sections import latent_sections
 from tfssvae.report.page import Picture, Section
 from tfssvae.report.run import Run
@@ -17,6 +20,7 @@ from tfssvae.report.tables import figures_table, summary
 from tfssvae.runs import has_labels
 
 _RECONSTRUCTED = 20
+_STYLES = 8  # images whose style is shown
 
 Say = Callable[[str], None]
 
@@ -108,6 +112,7 @@ def sections(runs: Sequence[Run], say: Say) -> Iterator[Section]:
             "Generated images",
             lambda run: evaluation.class_samples_figure(run.model, data.class_names),
         )
+        yield from _styles(runs, per_run)
         yield _reconstructions(runs)
     yield from latent_sections(runs, per_run)
     yield from code_sections(runs, per_run)
@@ -130,7 +135,8 @@ def sections(runs: Sequence[Run], say: Say) -> Iterator[Section]:
 
 def _curves(runs: Sequence[Run]) -> Iterator[Section]:
     history = _histories(runs)
-    names = [name for name in logged_quantities(history) if name not in INFORMATION]
+    logged = logged_quantities(history)
+    names = [name for name in logged if name not in (*INFORMATION, HIDDEN_DIVERGENCE)]
     if names:
         yield Section(
             "Learning curves",
@@ -147,7 +153,15 @@ def _curves(runs: Sequence[Run]) -> Iterator[Section]:
             "better bound no longer makes a better classifier.",
             [Picture(partial(evaluation.bound_accuracy_figure, history), "Accuracy over bound")],
         )
-    names = [name for name in INFORMATION if name in logged_quantities(history)]
+    if HIDDEN_DIVERGENCE in logged:
+        yield Section(
+            "Divergence from the hidden labels",
+            "How far what the model says of the unlabelled training images is from their labels, "
+            "which it does not see: KL(q(y|x) || smoothed label) after each epoch. A line that "
+            "stays level is stuck.",
+            [Picture(partial(_curve, history, HIDDEN_DIVERGENCE), "Curve of the divergence")],
+        )
+    names = [name for name in INFORMATION if name in logged]
     if names:
         yield Section(
             "Information during training",
@@ -182,9 +196,30 @@ def _only(history: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: values for key, values in history.items() if key.removeprefix("val_") == name}
 
 
+def _styles(runs: Sequence[Run], per_run: PerRun) -> Iterator[Section]:
+    """Return the section of runs that decode a code and a class."""
+    decoding = [run for run in runs if hasattr(run.model, "images_of_codes")]
+    if not decoding:
+        return
+    images = _shown(runs[0].data)
+    images = images[evaluation.choose_rows(len(images), _STYLES)]
+    yield per_run(
+        "Styles",
+        "An image, and the image of every class at the mean of its code: a row should keep the "
+        "style of its image, a column the class, whatever the image is of.",
+        "Every class in the style of an image",
+        lambda run: evaluation.style_figure(run.model, images, run.data.class_names),
+        decoding,
+    )
+
+
+def _shown(data: Data) -> NDArray[Any]:
+    """Return the images to show: those of the test where there are any."""
+    return data.x_train if data.x_test is None else data.x_test
+
+
 def _reconstructions(runs: Sequence[Run]) -> Section:
-    data = runs[0].data
-    shown = (data.x_train if data.x_test is None else data.x_test)[:_RECONSTRUCTED]
+    shown = _shown(runs[0].data)[:_RECONSTRUCTED]
     models: Any = {run.name: run.model for run in runs} if len(runs) > 1 else runs[0].model
     return Section(
         "Reconstructions",

@@ -86,6 +86,7 @@ def figures_table(runs: Sequence[Run]) -> Table:
     lines = {
         "accuracy": "{accuracy:.2%}",
         "error": "{error:.2%}",
+        **_teacher_lines(columns),
         "calibration error (ECE)": "{expected_calibration_error:.4f}",
         "log loss, nats": "{log_loss:.4f}",
         "entropy of the classifier H(q(y|x)), nats": "{entropy:.4f}",
@@ -142,6 +143,16 @@ def _measured_table(runs: Sequence[Run], lines: dict[str, str], rows_are: str = 
     ]
     measured = [row for row in rows if set(row[1:]) != {_UNMEASURED}]
     return Table((rows_are, *(run.name for run in runs)), measured, numbers=True)
+
+
+def _teacher_lines(columns: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Return the lines about a Mean Teacher, where a run has one."""
+    if not any("teacher_error" in figures for figures in columns.values()):
+        return {}
+    return {
+        "accuracy of the Mean Teacher": "{teacher_accuracy:.2%}",
+        "error of the Mean Teacher": "{teacher_error:.2%}",
+    }
 
 
 def _layer_lines(columns: dict[str, dict[str, Any]]) -> dict[str, str]:

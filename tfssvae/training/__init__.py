@@ -11,12 +11,14 @@ from tfssvae.schedules import (
 )
 from tfssvae.training.callbacks import TensorBoardImages
 from tfssvae.training.checkpoints import Checkpoint, restore_latest
+from tfssvae.training.hidden_labels import HiddenDivergence
 from tfssvae.training.loop import train
 from tfssvae.training.progress import ProgressLines, StopWhenDiverged
 
 __all__ = [
     "Checkpoint",
     "ExponentialRamp",
+    "HiddenDivergence",
     "LinearRamp",
     "PartOptimizer",
     "ProgressLines",

@@ -233,6 +233,12 @@ def test_weights_follow_beta_unless_set():
     assert set(chosen.term_weights.values()) == {2.0}
 
 
+def test_the_recommended_code_is_costly_until_classes_have_their_places():
+    ((name, ramp),) = EXoN.recommended_weights(100, 900, 784, steps=1000).items()
+    assert name == "kl_z"
+    assert [float(ramp(step)) for step in (0, 200, 400, 1000)] == [20.0, 10.5, 1.0, 1.0]
+
+
 def test_classes_in_one_place_are_reported(caplog):
     EXoN((PIXELS,), 3, prior=layers.GaussianMixturePrior([[0.0, 1.0], [4.0, 1.0], [4.0, 1.0]], 1.0))
     assert "components 1 and 2 overlap by 1.00" in caplog.text

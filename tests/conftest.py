@@ -19,3 +19,9 @@ def pytest_itemcollected(item):
     parameters = getattr(item, "callspec", None)
     method = parameters.params.get("name", "") if parameters else ""
     item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{method}"))
+
+
+@pytest.fixture(scope="session")
+def strategy():
+    """Two replicas. One strategy a process: the collectives of a second one meet the first's."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

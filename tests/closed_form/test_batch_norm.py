@@ -70,9 +70,8 @@ def test_images_are_fused_and_all_else_is_not():
     assert "FusedBatchNormV3" not in operations((None, 4, 4, 3), training=True)
 
 
-def test_several_replicas_normalise_over_all_rows():
+def test_several_replicas_normalise_over_all_rows(strategy):
     x = RNG.normal(size=(8, 2, 2, 3)).astype("float32")
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     with strategy.scope():
         layer = layers.BatchNormalization()
         layer.build(x.shape)

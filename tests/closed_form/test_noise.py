@@ -47,8 +47,7 @@ def test_normal_has_zero_mean_unit_variance():
     assert values.var() == pytest.approx(1, abs=1e-2)
 
 
-def test_replicas_draw_the_rows_of_the_global_batch():
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+def test_replicas_draw_the_rows_of_the_global_batch(strategy):
     per_replica = strategy.run(tf.function(lambda: Noise(3, 7).normal((4, 2))))
     rows = np.concatenate(strategy.experimental_local_results(per_replica))
     np.testing.assert_array_equal(rows, Noise(3, 7).normal((8, 2)))

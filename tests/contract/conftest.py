@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import tfssvae
 
@@ -127,9 +126,3 @@ def batch(data):
         "unfeatured": np.arange(15) % 10,
     }
     return x, data.y_train[labelled]
-
-
-@pytest.fixture(scope="session")
-def strategy():
-    """Two replicas. One strategy a process: the collectives of a second one meet the first's."""
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

@@ -81,9 +81,10 @@ def test_a_folder_that_cannot_be_made_is_known_before_training(tmp_path, data):
     assert int(model.steps_done) == 0
 
 
-@pytest.mark.parametrize(("devices", "driver"), [(1, "loop"), (2, "fit")])
-def test_a_run_under_a_strategy_resumes_exactly(devices, driver, data, tmp_path):
-    strategy = tf.distribute.MirroredStrategy([f"CPU:{index}" for index in range(devices)])
+@pytest.mark.parametrize("driver", ["loop", "fit"])
+def test_a_run_under_a_strategy_resumes_exactly(driver, data, tmp_path, strategy):
+    if driver == "loop":  # runs on one device
+        strategy = tf.distribute.MirroredStrategy(["CPU:0"])
 
     def run(folder, epochs):
         with strategy.scope():

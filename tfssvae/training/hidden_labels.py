@@ -1,6 +1,7 @@
 """What a model makes of unlabelled images over training, where their labels are known."""
 
 import keras
+import numpy as np
 
 from tfssvae.evaluation.hidden_labels import hidden_label_divergence, hidden_label_rows
 from tfssvae.evaluation.history import HIDDEN_DIVERGENCE
@@ -33,4 +34,7 @@ class HiddenDivergence(keras.callbacks.Callback):
         if logs is None:
             return
         probs = self.model.predict(self._x, batch_size=_BATCH, verbose=0)
+        if not np.isfinite(probs).all():  # diverged: others say so
+            logs[HIDDEN_DIVERGENCE] = float("nan")
+            return
         logs[HIDDEN_DIVERGENCE] = float(hidden_label_divergence(probs, self._labels).mean())

@@ -123,9 +123,9 @@ def test_baselines_learn_without_labels(name):
     model = revived(found["model"])
     model |= {"hidden": [16, 8]}
     built = tfssvae.METHODS[found["method"]](data.input_shape, 10, **model)
-    built.compile("adam")
-    logs = built.fit(data.train(0, 100), epochs=1, verbose=0).history
-    assert np.isfinite(logs["loss"][0])
+    built.compile("adam", run_eagerly=True)
+    logs = built.train_on_batch({"unlabelled": data.x_train[:20]}, return_dict=True)
+    assert np.isfinite(logs["loss"])
     assert getattr(built, "importance_samples", 0) == {"vae": 1, "iwae": 50, "lvae": 0}[name]
 
 

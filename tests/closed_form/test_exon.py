@@ -234,9 +234,12 @@ def test_weights_follow_beta_unless_set():
 
 
 def test_the_recommended_code_is_costly_until_classes_have_their_places():
-    ((name, ramp),) = EXoN.recommended_weights(100, 900, 784, steps=1000).items()
-    assert name == "kl_z"
-    assert [float(ramp(step)) for step in (0, 200, 400, 1000)] == [20.0, 10.5, 1.0, 1.0]
+    def ramp(pixels):
+        return EXoN.recommended_weights(100, 900, pixels, steps=1000)["kl_z"]
+
+    assert [float(ramp(3072)(step)) for step in (0, 200, 400, 1000)] == [20.0, 10.5, 1.0, 1.0]
+    assert float(ramp(784)(0)) == pytest.approx(19.6)
+    assert EXoN.recommended_weights(100, 900, 100, steps=1000) == {}
 
 
 def test_classes_in_one_place_are_reported(caplog):

@@ -35,7 +35,7 @@ THOROUGH = {"m2", "lvae"}
 methods run them with `-m slow`."""
 
 LEARNING = {
-    "test_unlabelled_images_hurt_in_no_draw",
+    "test_unlabelled_images_help_in_every_draw",
     "test_the_gain_is_more_than_chance",
     "test_an_unaided_method_models_the_images",
 }

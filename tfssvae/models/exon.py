@@ -32,7 +32,6 @@ BETA = 0.25  # of MNIST, table 6; on images in [-1, 1]
 LAMBDA_1 = 6000.0  # of MNIST, table 7
 LABELLED_SHARE = 32 / 128  # of a batch, as published
 DROPOUT = {"mlp": 0.5, "conv": 0.1}  # of each backbone, table 7
-_FIRST_WEIGHT_OF_CODE = 20.0  # measured with 5 epochs of MNIST and beta 0.25
 _OVERLAPPING = 0.5  # of 1, where classes four standard deviations apart have 0.135
 _LOG = logging.getLogger("tfssvae")
 PLANE = 2  # dimensions of the default latent space
@@ -207,9 +206,13 @@ class EXoN(SemiSupervisedVAE):
         """Return the published weights, but for a code that is costly in the first two fifths.
 
         With the published weight from the start images find a place before classes do, and stay
-        there: of ten digits three ended up outside of their components (docs/methods/exon.md).
+        there: of ten digits three ended up outside of their components (docs/methods/exon.md). As
+        for M2, the more pixels, the more a code is worth, and up to 100 pixels it costs nothing
+        extra (`exact.recommended_weights`); beyond that 2.5 times as much as there.
         """
-        return {"kl_z": linear_ramp(1.0, max(1, 2 * steps // 5), _FIRST_WEIGHT_OF_CODE)}
+        initial = min(8.0, num_pixels / 100)
+        steps = max(1, 2 * steps // 5)
+        return {"kl_z": linear_ramp(1.0, steps, 2.5 * initial)} if initial > 1 else {}
 
     # The model's densities ---------------------------------------------------------------------
 

@@ -92,6 +92,7 @@ def test_a_relaxed_bernoulli_is_above_one_half_as_often_as_one_is_drawn(temperat
     logits = np.array([-1.0, 0.0, 3.0], "float32")
     soft = layers.relaxed_bernoulli(logits, noise, temperature)
     hard = layers.relaxed_bernoulli(logits, noise, temperature, hard=True)
+    np.testing.assert_array_equal(layers.bernoulli(logits, noise), hard)
     assert set(np.unique(hard)) == {0.0, 1.0}
     np.testing.assert_array_equal(hard, soft.numpy() > 0.5)
     np.testing.assert_allclose(hard.numpy().mean(0), 1 / (1 + np.exp(-logits)), atol=0.01)

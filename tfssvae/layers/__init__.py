@@ -12,7 +12,7 @@ from tfssvae.layers.batch_norm import BatchNormalization
 from tfssvae.layers.dropout import ChannelDropout
 from tfssvae.layers.flow import LogisticFlow
 from tfssvae.layers.gaussian import GaussianHead, StandardNormalPrior, gaussian, reparameterize
-from tfssvae.layers.gumbel import gumbel_max, gumbel_softmax, relaxed_bernoulli
+from tfssvae.layers.gumbel import bernoulli, gumbel_max, gumbel_softmax, relaxed_bernoulli
 from tfssvae.layers.images import augment_images, scale_images
 from tfssvae.layers.ladder import precision_weighted_merge
 from tfssvae.layers.layouts import (
@@ -46,6 +46,7 @@ __all__ = [
     "RandomRotation",
     "StandardNormalPrior",
     "augment_images",
+    "bernoulli",
     "circle_layout",
     "component_overlap",
     "gaussian",

@@ -63,9 +63,23 @@ def relaxed_bernoulli(logits, noise, temperature: float, hard: bool = False) -> 
     Returns:
         (...) float32 in [0, 1].
     """
-    scores = tf.cast(logits, tf.float32) + tf.math.log(noise) - tf.math.log1p(-noise)
+    logits = tf.cast(logits, tf.float32)
+    scores = logits + tf.math.log(noise) - tf.math.log1p(-noise)
     relaxed = tf.sigmoid(tf.math.divide_no_nan(scores, temperature))
     if not hard:
         return relaxed
-    drawn = tf.cast(scores > 0, tf.float32)
-    return tf.stop_gradient(drawn) + (relaxed - tf.stop_gradient(relaxed))
+    return tf.stop_gradient(bernoulli(logits, noise)) + (relaxed - tf.stop_gradient(relaxed))
+
+
+def bernoulli(logits, noise) -> tf.Tensor:
+    """Return 0 or 1, an exact draw through which no gradient passes.
+
+    Args:
+        logits: (...) log-odds.
+        noise: (...) uniform draws from (0, 1).
+
+    Returns:
+        (...) float32, 1 with probability sigmoid(logits): where `relaxed_bernoulli` with the same
+        noise is above 1/2.
+    """
+    return tf.cast(noise > tf.sigmoid(-tf.cast(logits, tf.float32)), tf.float32)

@@ -11,8 +11,8 @@ class MergedDense(keras.layers.Layer):
     """A dense layer on the concatenation of its inputs, computed as a sum of linear maps.
 
     W [a, b] + c = W_a a + W_b b + c: each product is made on as few rows as its input has, and
-    only its result is repeated. With b a one-hot class this is how marginalising over K classes
-    costs one product with a instead of K.
+    only its result is repeated; inputs with the same rows share one product. With b a one-hot class
+    this is how marginalising over K classes costs one product with a instead of K.
 
     Args:
         units: the number of outputs.
@@ -59,15 +59,19 @@ class MergedDense(keras.layers.Layer):
         Returns:
             (rows, units).
         """
+        repeats = expand or [None] * len(inputs)
+        groups: dict = {}  # inputs whose rows are repeated alike share a product
+        for value, kernel, repeat in zip(inputs, self.kernels, repeats, strict=True):
+            groups.setdefault(repeat, []).append((value, kernel))
         products = []
-        for index, (value, kernel) in enumerate(zip(inputs, self.kernels, strict=True)):
-            product = tf.matmul(value, kernel)
-            if expand is not None and expand[index] is not None:
-                product = expand[index](product)
-            products.append(product)
-        if self.bias is not None:
-            products.append(self.bias)
-        return self.activation(sum(products))
+        # Products to be repeated come first: on their few rows the bias costs the least.
+        for repeat, members in sorted(groups.items(), key=lambda item: item[0] is None):
+            values, kernels = zip(*members, strict=True)
+            product = tf.matmul(tf.concat(values, axis=-1), tf.concat(kernels, axis=0))
+            if self.bias is not None and not products:
+                product = tf.nn.bias_add(product, self.bias)
+            products.append(product if repeat is None else repeat(product))
+        return self.activation(tf.add_n(products))
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0][0], self.units)

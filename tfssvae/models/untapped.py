@@ -329,14 +329,17 @@ class Untapped(SemiSupervisedVAE):
         if y.shape[0] == 0:  # known when traced: the networks never see an empty batch
             empty = tf.zeros((0,))
             return {name: empty for name in self.TERMS if name.startswith("unfeatured_")}
+        noise = batch.noise.uniform((_rows(y), *self.example_shape))
         if self.image_sampling == "detached":
             outputs = tf.stop_gradient(outputs)
-        noise = batch.noise.uniform((_rows(y), *self.example_shape))
-        hard = self.image_sampling != "relaxed"
-        x = layers.relaxed_bernoulli(outputs, noise, self.temperature, hard)
+            x = layers.bernoulli(outputs, noise)
+        else:
+            hard = self.image_sampling == "straight_through"
+            x = layers.relaxed_bernoulli(outputs, noise, self.temperature, hard)
         log_q_y = tf.reduce_sum(y * tf.nn.log_softmax(self.predict_logits(x, training)), axis=-1)
         log_q_z = self.log_q_z(self.posterior_z(x, y, training=training), z_tilde)
-        kl_x = tfd.kl_divergence(_pixels(outputs), _pixels(tf.zeros_like(outputs)))
+        # E log p(x|y, z) is minus the entropy of the pixels; log q(x) is the same of every image.
+        kl_x = self.likelihood.log_prob(self.likelihood.mean(outputs), outputs) - self.log_q_x
         values = {
             "unfeatured_label": -log_q_y,
             "unfeatured_code": -log_q_z,
@@ -399,13 +402,6 @@ class Untapped(SemiSupervisedVAE):
         )
         log_posterior = log_q_y + self.log_q_z(q_z, z_tilde)
         return tf.reshape(log_joint - log_posterior, [rows, num_samples])
-
-
-def _pixels(logits) -> tfd.Distribution:
-    """Return independent Bernoulli pixels, one image per row."""
-    return tfd.Independent(
-        tfd.Bernoulli(logits=logits), reinterpreted_batch_ndims=logits.shape.rank - 1
-    )
 
 
 def _rows(values: tf.Tensor):

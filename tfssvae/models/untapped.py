@@ -253,9 +253,9 @@ class Untapped(SemiSupervisedVAE):
         z_r = self.prior_z(batch.noise, _rows(batch.unfeatured))
 
         # One pass of the decoder, so that batch normalisation sees one mixed batch.
-        z = self.flow.forward(tf.concat([z_tilde, z_l, z_r], axis=0))
-        outputs = self.decode(z, tf.concat([y, y_l, y_r], axis=0), training)
-        forward, outputs_l, outputs_r = tf.split(outputs, [_rows(y), labelled, _rows(y_r)])
+        z = self.flow.forward(tf.concat([z_tilde, z_l], axis=0))
+        outputs = self.decode(z, tf.concat([y, y_l], axis=0), training)
+        forward, outputs_l = tf.split(outputs, [_rows(y), labelled])
 
         log_p_x = self.likelihood.log_prob(expand(x), forward)
         # E log q(z~|x, y) is minus the Gaussian's entropy: only its log-determinant is sampled.
@@ -280,7 +280,7 @@ class Untapped(SemiSupervisedVAE):
         values["labelled_distance"] = self._distance(outputs_l, x[:labelled])
         log_q_z = self.log_q_z(self._of_labelled(q_z, labelled), z_l)
         values["labelled_reverse"] = -(log_q_z + log_q_y + self.log_q_x - self.log_p_z)
-        values |= self._reverse(batch, outputs_r, y_r, z_r, training)
+        values |= self._reverse(batch, y_r, z_r, training)
         return Terms(
             values=values,
             logits=logits,
@@ -312,7 +312,7 @@ class Untapped(SemiSupervisedVAE):
         drawn = tf.argmax(tf.math.log(batch.unfeatured) + noise, axis=-1)
         return losses.smooth_labels(drawn, self.num_classes, self.epsilon)
 
-    def _reverse(self, batch: Batch, outputs, y, z_tilde, training) -> dict[str, tf.Tensor]:
+    def _reverse(self, batch: Batch, y, z_tilde, training) -> dict[str, tf.Tensor]:
         """Return the terms of the negated reverse bound, eq. 17 (or 5), for labels without image.
 
         log q(y, z) >= E_p(x|y,z) [log q(y|x) + log q(z|x, y) - log p(x|y, z) + log q(x)]; the last
@@ -321,7 +321,6 @@ class Untapped(SemiSupervisedVAE):
 
         Args:
             batch: the batch.
-            outputs: (F, *input_shape) log-odds of p(x|y, z).
             y: (F, K) labels.
             z_tilde: (F, d), z = flow(z~) ~ p(z).
             training: whether the networks train.
@@ -329,6 +328,8 @@ class Untapped(SemiSupervisedVAE):
         if y.shape[0] == 0:  # known when traced: the networks never see an empty batch
             empty = tf.zeros((0,))
             return {name: empty for name in self.TERMS if name.startswith("unfeatured_")}
+        # A pass of its own: through a detached draw the decoder has nothing to be differentiated.
+        outputs = self.decode(self.flow.forward(z_tilde), y, training)
         noise = batch.noise.uniform((_rows(y), *self.example_shape))
         if self.image_sampling == "detached":
             outputs = tf.stop_gradient(outputs)

@@ -17,7 +17,9 @@ from tfssvae.part_optimizer import PartOptimizer
 from tfssvae.trackers import NamedMeans
 from tfssvae.weights import Weight, is_one, resolve_weights, weight_at
 
-_ROWS_AT_A_TIME = 5000  # (example, sample) pairs in one block of the likelihood
+_BLOCK_ROWS = 2500  # (example, sample) pairs in one block of the likelihood: they fit in the cache
+_BLOCKS_AT_ONCE = 4  # blocks that may overlap, which keeps every core at work
+_BLOCKS_PER_CALL = 20  # between two reports of progress
 FIXED_STEP = -1
 """The step whose noise every evaluation draws, so that epochs and batches compare."""
 
@@ -338,7 +340,7 @@ class SemiSupervisedVAE(keras.Model):
         return self.generate_batch(tf.constant(labels), tf.constant(seed, tf.int32)).numpy()
 
     def log_likelihood(
-        self, x, num_samples: int = 5000, seed: int = 0, batch_size: int = 100, verbose: int = 0
+        self, x, num_samples: int = 5000, seed: int = 0, batch_size: int = 50, verbose: int = 0
     ) -> np.ndarray:
         """Return the importance-weighted bound on log p(x) of each example (Burda et al., 2016).
 
@@ -361,23 +363,23 @@ class SemiSupervisedVAE(keras.Model):
         if num_samples < 1:
             raise checks.InputError(f"num_samples must be at least 1, got {num_samples}")
         x = self._checked(x)
-        block = min(num_samples, max(1, _ROWS_AT_A_TIME // batch_size))
-        blocks = -(-num_samples // block)
+        block = min(num_samples, max(1, _BLOCK_ROWS // batch_size))
+        per_call = block * _BLOCKS_PER_CALL
+        calls = -(-num_samples // per_call)
         batches = -(-len(x) // batch_size)
-        progress = keras.utils.Progbar(batches * blocks, verbose=verbose, unit_name="block")
+        progress = keras.utils.Progbar(batches * calls, verbose=verbose, unit_name="block")
         bounds = []
         for batch in range(batches):
             rows = tf.constant(x[batch * batch_size : (batch + 1) * batch_size])
-            total = tf.fill([len(rows)], -np.inf)
-            for index in range(blocks):
-                wanted = tf.constant(min(block, num_samples - index * block))
-                step = tf.constant(batch * blocks + index)
-                part = self._log_sum_weights(rows, block, wanted, tf.constant(seed), step)
-                total = tf.reduce_logsumexp(tf.stack([total, part]), axis=0)
+            parts = []
+            for call in range(calls):
+                wanted = tf.constant(min(per_call, num_samples - call * per_call))
+                step = tf.constant((batch * calls + call) * _BLOCKS_PER_CALL)
+                parts.append(self._log_sum_weights(rows, block, wanted, tf.constant(seed), step))
                 if verbose:
                     progress.add(1)
-            bounds.append(total.numpy() - np.float32(np.log(num_samples)))
-        return np.concatenate(bounds)
+            bounds.append(tf.reduce_logsumexp(parts, axis=0).numpy() - np.log(num_samples))
+        return np.concatenate(bounds).astype("float32")
 
     @tf.function(reduce_retracing=True, autograph=False)
     def encode_batch(self, x):
@@ -395,11 +397,23 @@ class SemiSupervisedVAE(keras.Model):
         return self.sample_images(labels, Noise(seed, 0))
 
     @tf.function(reduce_retracing=True, autograph=False)
-    def _log_sum_weights(self, x, block: int, wanted, seed, step):
-        """Return log sum of the first `wanted` of `block` importance weights: (batch,)."""
-        log_weights = self.log_weights(scale_images(x), block, Noise(seed, step))
-        log_weights = tf.where(tf.range(block) < wanted, log_weights, -np.inf)
-        return tf.reduce_logsumexp(log_weights, axis=-1)
+    def _log_sum_weights(self, x, block: int, wanted, seed, first_step):
+        """Return log sum of `wanted` importance weights, `block` at a time: (batch,)."""
+        x = scale_images(x)
+
+        def add(index, total):
+            log_weights = self.log_weights(x, block, Noise(seed, first_step + index))
+            counts = index * block + tf.range(block) < wanted
+            log_weights = tf.where(counts, log_weights, -np.inf)
+            both = tf.concat([total[:, None], log_weights], axis=-1)
+            return index + 1, tf.reduce_logsumexp(both, axis=-1)
+
+        return tf.while_loop(
+            lambda index, total: index * block < wanted,
+            add,
+            (0, tf.fill(tf.shape(x)[:1], -np.inf)),
+            parallel_iterations=_BLOCKS_AT_ONCE,
+        )[1]
 
     # Keras's own entry points, with input checked before any work ------------------------------
 

@@ -54,7 +54,8 @@ def tiny(name, spread=0.4, **arguments):
         variable.assign(rng.normal(size=variable.shape) * spread)
     # A q wider than p(.|x), or importance weights would have no variance.
     if name in ("adgm", "sdgm"):
-        model.posterior_head_a.dense.bias.assign_add([0.0, 1.0])
+        for head in (model.posterior_head_a, model.posterior_head_z):
+            head.dense.bias.assign_add([0.0, 1.0])
     if name in ("shot_vae", "untapped"):
         model.head_z.dense.bias.assign_add([0.0, 1.0])
     return model

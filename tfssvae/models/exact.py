@@ -158,3 +158,20 @@ def draw_classes(logits: tf.Tensor, num_samples: int, noise: Noise) -> Drawn:
 def every_class(x: tf.Tensor, num_classes: int) -> Pairs:
     """Return the pairs of unlabelled images x with every class."""
     return layers.Pairs(tf.zeros((0,), tf.int32), tf.shape(x)[0], num_classes)
+
+
+def codes_of_classes(codes: tfd.Distribution, labels: tf.Tensor, num_classes: int):
+    """Return q(z|x, y) of drawn classes, computed once for each class and not for each draw.
+
+    Args:
+        codes: a Gaussian q(z|x, y) for every pair of `every_class`, (batch K, d).
+        labels: (rows,) int32, as many for each image, image by image.
+        num_classes: K.
+
+    Returns:
+        Independent normals, (rows, d).
+    """
+    rows, images = tf.shape(labels)[0], tf.shape(codes.mean())[0] // num_classes
+    pair = tf.range(rows) // (rows // images) * num_classes + labels
+    mean, stddev = (tf.gather(values, pair) for values in (codes.mean(), codes.stddev()))
+    return tfd.Independent(tfd.Normal(mean, stddev), 1)

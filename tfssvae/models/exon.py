@@ -23,7 +23,7 @@ from tfssvae import layers, losses, networks
 from tfssvae.batch import Batch
 from tfssvae.checks import InputError, closest
 from tfssvae.core import SemiSupervisedVAE, Terms
-from tfssvae.models.exact import class_monitors, draw_classes
+from tfssvae.models.exact import class_monitors, codes_of_classes, draw_classes
 from tfssvae.noise import Noise
 from tfssvae.schedules import linear_ramp
 from tfssvae.weights import Weight
@@ -306,15 +306,11 @@ class EXoN(SemiSupervisedVAE):
         """Return log p(x, y, z) - log q(y, z|x) of samples of (y, z): (batch, num_samples)."""
         rows = tf.shape(x)[0]
 
-        def chosen(values, labels):
-            """Each row's components (batch, K, d) of its samples' labels: (samples, d)."""
-            of_rows = tf.reshape(labels, [rows, num_samples])
-            parts = tf.gather(values, of_rows, batch_dims=1)
-            return tf.reshape(parts, [-1, self.latent_dim])
-
         labels, _, log_q_y = draw_classes(self.predict_logits(x), num_samples, noise)
-        components = self.components(x)
-        q_z = layers.gaussian(*(chosen(values, labels) for values in components))
+        every_q_z = layers.gaussian(
+            *(tf.reshape(values, [-1, self.latent_dim]) for values in self.components(x))
+        )
+        q_z = codes_of_classes(every_q_z, labels, self.num_classes)
         p_z = layers.gaussian(
             *(tf.gather(v, labels) for v in (self.prior.mean, self.prior.log_var))
         )

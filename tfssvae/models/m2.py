@@ -19,6 +19,7 @@ from tfssvae.core import SemiSupervisedVAE, Terms
 from tfssvae.models.exact import (
     class_monitors,
     code_of_images,
+    codes_of_classes,
     draw_classes,
     every_class,
     exact_terms,
@@ -187,7 +188,9 @@ class M2(SemiSupervisedVAE):
         def expand(values):
             return layers.repeat_rows(values, num_samples)
 
-        q_z = self.posterior_z(x, y, expand)
+        pairs = every_class(x, self.num_classes)
+        every_q_z = self.posterior_z(x, pairs.y, pairs.expand)
+        q_z = codes_of_classes(every_q_z, labels, self.num_classes)
         z = layers.reparameterize(q_z, noise.normal((rows * num_samples, self.latent_dim)))
         log_joint = (
             self.likelihood.log_prob(expand(x), self.decode(z, y))

@@ -22,6 +22,7 @@ from tfssvae.core import SemiSupervisedVAE, Terms
 from tfssvae.models.exact import (
     class_monitors,
     code_of_images,
+    codes_of_classes,
     draw_classes,
     every_class,
     part_names,
@@ -393,7 +394,9 @@ class Untapped(SemiSupervisedVAE):
         def expand(values):
             return layers.repeat_rows(values, num_samples)
 
-        q_z = self.posterior_z(x, y, expand)
+        pairs = every_class(x, self.num_classes)
+        every_q_z = self.posterior_z(x, pairs.y, pairs.expand)
+        q_z = codes_of_classes(every_q_z, labels, self.num_classes)
         normal = noise.normal((rows * num_samples, self.latent_dim))
         z_tilde = layers.reparameterize(q_z, normal)
         log_joint = (

@@ -60,8 +60,16 @@ def test_without_the_reverse_model_its_terms_weigh_nothing():
         ).term_weights
         for row in TABLE.rows
     ]
-    assert (weights[0]["labelled_distance"], weights[1]["labelled_distance"]) == (0.0, 0.1)
-    assert weights[0]["classification"] == weights[1]["classification"] == 10.0
+    bounds = dict.fromkeys(weights[0], 0.1)
+    alike = {**bounds, "classification": 1.0, "labelled_reverse": 0.0}
+    assert weights[0] == pytest.approx({**alike, "labelled_distance": 0.0})
+    assert weights[1] == pytest.approx({**alike, "labelled_distance": 0.01})
+
+
+def test_the_paper_leaves_the_distance_and_the_softness_of_labels_to_the_code():
+    m2, untapped = (row.settings(6, 150)["model"] for row in TABLE.rows)
+    assert (untapped["image_distance"], untapped["epsilon"]) == ("euclidean", 0.05)
+    assert set(m2) == {"weights"}
 
 
 def config_of(row, seed=0):

@@ -169,6 +169,30 @@ def check_count(value: Any, name: str) -> int:
     return int(value)
 
 
+def check_positive(value: Any, name: str) -> int:
+    """Returns a whole number that is 1 or more as an int.
+
+    Raises:
+        InputError: for anything else, bool included.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise InputError(f"{name} must be a whole number and at least 1, got {value!r}")
+    return int(value)
+
+
+def check_seed(value: Any) -> int:
+    """Returns a seed, a whole number from -2^31 to 2^31 - 1, as an int.
+
+    Raises:
+        InputError: for anything else, bool included.
+    """
+    limits = np.iinfo(np.int32)
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or not limits.min <= value <= limits.max:
+        raise InputError(f"seed must be a whole number of at most 31 bits, got {value!r}")
+    return int(value)
+
+
 def closest(name: str, known: Iterable[str]) -> str:
     """Text for messages about an unknown name: the nearest known name and the known names.
 

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Mapping, Sequence
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, TypeGuard
 
 import keras
@@ -20,13 +20,14 @@ from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from tfssvae.checks import InputError, closest
+from tfssvae.checks import InputError, check_positive, closest
 from tfssvae.class_labels import encode_labels, has_label, named_labels, without_zero_weights
 from tfssvae.core import SemiSupervisedVAE, constructor_arguments
 from tfssvae.data import Data, from_arrays
 from tfssvae.data.pipeline import Order, endless_batches, training_order
 from tfssvae.defaults import default_weights
 from tfssvae.models import METHODS
+from tfssvae.suitability import check_suits
 from tfssvae.training import train
 from tfssvae.weights import Weight
 
@@ -159,10 +160,10 @@ class SSVAEClassifier(
                 refuses its arguments, or learns nothing from labels without rows.
             ValueError: X or y is not an array that scikit-learn accepts.
         """
-        epochs = _positive(self.epochs, "epochs")
-        labelled_batch = _positive(self.labelled_batch, "labelled_batch")
-        unlabelled_batch = _positive(self.unlabelled_batch, "unlabelled_batch")
-        unfeatured_batch = _positive(self.unfeatured_batch, "unfeatured_batch")
+        epochs = check_positive(self.epochs, "epochs")
+        labelled_batch = check_positive(self.labelled_batch, "labelled_batch")
+        unlabelled_batch = check_positive(self.unlabelled_batch, "unlabelled_batch")
+        unfeatured_batch = check_positive(self.unfeatured_batch, "unfeatured_batch")
         learning_rate = _checked_rate(self.learning_rate)
         arguments = self._arguments()
         rows, targets = validate_data(self, _as_rows(X), y)
@@ -281,7 +282,7 @@ class SSVAEClassifier(
         # A copy: a fit must leave networks and regularizers, which have state, as they were.
         arguments = copy.deepcopy(dict(given))
         if self.latent_dim is not None:
-            arguments["latent_dim"] = _positive(self.latent_dim, "latent_dim")
+            arguments["latent_dim"] = check_positive(self.latent_dim, "latent_dim")
         if self.hidden is not None:
             arguments["hidden"] = _sizes(self.hidden, "hidden")
         return arguments
@@ -371,11 +372,7 @@ def _build_model(
     model = method_class(
         data.input_shape, data.num_classes, weights=weights, seed=data.seed, **arguments
     )
-    if data.unfeatured is not None and not any(t.startswith("unfeatured_") for t in model.TERMS):
-        raise InputError(
-            f'method "{method}" learns nothing from labels without rows: leave unfeatured out, or '
-            'use method="untapped"'
-        )
+    check_suits(model, data, method)
     model.compile(optimizer=keras.optimizers.Adam(learning_rate))
     return model
 
@@ -427,19 +424,12 @@ def _weighted_batches(data: Data, order: Order, weights: NDArray[np.float32]) ->
 # Arguments -----------------------------------------------------------------------------------
 
 
-def _positive(value: Any, name: str) -> int:
-    """Return a whole number that is 1 or more as an int."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-        raise InputError(f"{name} must be a whole number and at least 1, got {value!r}")
-    return int(value)
-
-
 def _sizes(values: Any, name: str) -> tuple[int, ...]:
     """Return a sequence of one or more positive whole numbers as a tuple."""
     sizes = tuple(values) if isinstance(values, Sequence | np.ndarray) else ()
     if not sizes:
         raise InputError(f"{name} must be whole numbers such as (64, 64), got {values!r}")
-    return tuple(_positive(size, name) for size in sizes)
+    return tuple(check_positive(size, name) for size in sizes)
 
 
 def _checked_rate(rate: Any) -> Any:

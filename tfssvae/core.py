@@ -358,10 +358,12 @@ class SemiSupervisedVAE(keras.Model):
             (n,) nats.
 
         Raises:
-            InputError: x is not images of the model's shape, or num_samples is below 1.
+            InputError: x is not images of the model's shape, or another argument is no whole
+                number, or out of range.
         """
-        if num_samples < 1:
-            raise checks.InputError(f"num_samples must be at least 1, got {num_samples}")
+        num_samples = checks.check_positive(num_samples, "num_samples")
+        batch_size = checks.check_positive(batch_size, "batch_size")
+        seed = checks.check_seed(seed)
         x = self._checked(x)
         block = min(num_samples, max(1, _BLOCK_ROWS // batch_size))
         per_call = block * _BLOCKS_PER_CALL
@@ -459,6 +461,7 @@ class SemiSupervisedVAE(keras.Model):
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # Keras warns when it has no say in the order
         position = getattr(x, "position", None)
+        self._check_shares(getattr(x, "rows_per_step", {}))
         if position is not None and kwargs.get("steps_per_epoch"):
             x = x.from_step(int(self.steps_done.numpy()))  # Keras's epochs are not those of x
         elif position is not None:
@@ -474,6 +477,15 @@ class SemiSupervisedVAE(keras.Model):
         if self.compiled and self.distribute_strategy.num_replicas_in_sync == 1:
             self.prepare()
         return super().fit(x, y, *args, **kwargs)
+
+    def _check_shares(self, rows_per_step: Mapping[str, int]) -> None:
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        for name, rows in rows_per_step.items():
+            if rows % replicas:
+                raise checks.InputError(
+                    f"{replicas} replicas cannot share {rows} {name} rows a step evenly: use a "
+                    f"multiple of {replicas}"
+                )
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Evaluate the objective and the compiled metrics; as in Keras."""

@@ -30,6 +30,7 @@ from tfssvae.defaults import default_weights
 from tfssvae.models import register
 from tfssvae.models.supervised import labels_alone
 from tfssvae.run_lock import claimed
+from tfssvae.suitability import check_suits
 from tfssvae.training import (
     Checkpoint,
     HiddenDivergence,
@@ -283,6 +284,7 @@ def _build(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
         raise InputError(
             f"{config['method']} cannot be made with {chosen or 'its defaults'}: {error}"
         ) from error
+    check_suits(model, data, config["method"])
     model.compile(_optimizer(config), metrics=["accuracy"])
     return model
 
@@ -481,10 +483,12 @@ def inception_score(
 
 def _describe(config: dict[str, Any], model, data: Data) -> str:
     parameters = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+    unfeatured = f" + {config['unfeatured']} unfeatured" if config.get("unfeatured") else ""
     return (
         f"{config['method']}: {parameters:,} parameters, {config['epochs']} epochs of "
         f"{_order(config, data).steps_per_epoch} steps, {config['labelled']} labelled + "
-        f"{config['unlabelled']} unlabelled a step, {config['precision']}, {config['driver']}"
+        f"{config['unlabelled']} unlabelled{unfeatured} a step, {config['precision']}, "
+        f"{config['driver']}"
     )
 
 

@@ -197,6 +197,13 @@ def test_arguments_that_make_no_sense_are_refused_before_any_work(arguments, cap
     assert "must" in capsys.readouterr().err
 
 
+def test_options_are_not_abbreviated(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", "m2", "--data", "digits", "--labels", "20"])
+    assert stopped.value.code == 2
+    assert "unrecognized arguments" in capsys.readouterr().err
+
+
 def test_a_run_folder_is_claimed_by_one_at_a_time(tmp_path):
     refused = pytest.raises(tfssvae.InputError, match="another process")
     with claimed(tmp_path / "run"), refused, claimed(tmp_path / "run"):
@@ -233,6 +240,11 @@ BAD = {
     "argument of another type": ([*TRAIN, "--set", "hidden=5"], "hidden=5"),
     "no size": ([*TRAIN, "--set", "latent_dim=many"], "latent_dim='many'"),
     "batch too large": ([*TRAIN, "--labelled", "51"], "50"),
+    "images nobody explains": (["train", "cagem", "--data", "digits"], "every row"),
+    "labels nobody learns from": ([*TRAIN, "--unfeatured", "5"], "labels without rows"),
+    "no such class": ([*TRAIN, "--labelled-classes", "11"], "classes are 0..9"),
+    "too few clusters": ([*TRAIN, "--clusters", "3"], "clusters=3 are too few"),
+    "negative samples": (["evaluate", "nowhere", "--samples", "-5"], "--samples"),
     "too many labels": (["train", "m2", "--data", "digits", "--labels-per-class", "999"], "999"),
     "no epochs": ([*TRAIN, "--epochs", "0"], "at least 1"),
     "bad rate": ([*TRAIN, "--learning-rate", "0"], "positive"),

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import tfssvae
 from tfssvae import losses
+from tfssvae.core import SemiSupervisedVAE
 
 # z ~ N(0, 1), x|z ~ N(w z, s^2): p(x) = N(0, w^2 + s^2).
 W, S2 = 1.5, 0.5
@@ -60,3 +62,69 @@ def test_an_unknown_number_of_samples_is_counted():
         return losses.importance_weighted_bound(weights)
 
     np.testing.assert_allclose(bound(tf.fill([2, 7], 1.0)), [1.0, 1.0], rtol=1e-6)
+
+
+class LinearGaussian(SemiSupervisedVAE):
+    """p(x) of the model above, with x = 4 image - 2, by samples of q(z|x) = N(.3 x, .4)."""
+
+    def __init__(self):
+        super().__init__((1,), 2)
+
+    def log_weights(self, x, num_samples, noise):
+        x = 4.0 * x - 2.0
+        z = 0.3 * x + np.sqrt(0.4) * noise.normal((tf.shape(x)[0], num_samples))
+        log_prior = -0.5 * (np.log(2 * np.pi) + z**2)
+        log_likelihood = -0.5 * (np.log(2 * np.pi * S2) + (x - W * z) ** 2 / S2)
+        log_q = -0.5 * (np.log(2 * np.pi * 0.4) + (z - 0.3 * x) ** 2 / 0.4)
+        return log_prior + log_likelihood - log_q
+
+
+IMAGES = ((X + 2) / 4)[:, None].astype("float32")
+
+
+def test_the_likelihood_of_a_model_rises_with_samples_and_reaches_the_evidence():
+    model, rows = LinearGaussian(), np.repeat(IMAGES, 300, axis=0)
+    means = [
+        model.log_likelihood(rows, samples, batch_size=size).mean()
+        for samples, size in ((1, 900), (5, 900), (50, 100))
+    ]
+    assert means == sorted(means)
+    found = model.log_likelihood(IMAGES, 200_000)
+    np.testing.assert_allclose(found, EVIDENCE, atol=0.01)
+
+
+def test_the_likelihood_is_a_function_of_the_seed():
+    model = LinearGaussian()
+    one, again, other = (model.log_likelihood(IMAGES, 60, seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, again)
+    assert np.abs(one - other).min() > 1e-4
+
+
+class Constant(LinearGaussian):
+    """Every importance weight is e."""
+
+    def log_weights(self, x, num_samples, noise):
+        return tf.ones([tf.shape(x)[0], num_samples])
+
+
+@pytest.mark.parametrize("samples", [1, 49, 50, 51, 1000, 1001, 2049])
+@pytest.mark.parametrize("batch_size", [1, 2, 50, 9999])
+def test_every_sample_counts_once(samples, batch_size):
+    found = Constant().log_likelihood(IMAGES, samples, batch_size=batch_size)
+    np.testing.assert_allclose(found, 1.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_samples": 2.5}, "num_samples must be a whole number"),
+        ({"num_samples": True}, "num_samples"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"seed": 2**40}, "seed"),
+    ],
+)
+def test_likelihoods_of_bad_arguments_are_refused(arguments, message):
+    with pytest.raises(tfssvae.InputError, match=message):
+        LinearGaussian().log_likelihood(IMAGES, **arguments)
+    found = LinearGaussian().log_likelihood(IMAGES, np.int64(5), batch_size=np.int64(2))
+    assert np.isfinite(found).all()

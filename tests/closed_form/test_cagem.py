@@ -271,3 +271,42 @@ def test_without_the_skip_connection_z2_sees_x_through_z1_only():
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(tfssvae.InputError, match=message):
         make(**arguments)
+
+
+def with_classes_in(model, order):
+    """A copy of the model whose class k is the class order[k] of the model."""
+    found = make()
+    found.set_weights(model.get_weights())
+    for network in (found.top_encoder, found.top_decoder, found.decoder):
+        kernel = network.merge.kernels[-1]  # of the one-hot class
+        kernel.assign(kernel.numpy()[order])
+    for network in (found.classifier, found.top_classifier):
+        kernel, bias = network.trainable_variables[-2:]
+        kernel.assign(kernel.numpy()[:, order])
+        bias.assign(bias.numpy()[order])
+    return found
+
+
+def test_without_labels_the_clusters_have_no_order():
+    model, order = make(), [2, 0, 1]
+    other = with_classes_in(model, order)
+    values, others = (
+        m.terms(make_batch({"unlabelled": UNLABELLED}, (PIXELS,), K, Noise(0, 0)), False).values
+        for m in (model, other)
+    )
+    for name in CaGeM.TERMS:
+        np.testing.assert_allclose(others[name], values[name], rtol=1e-4, atol=1e-5)
+    predicted = model.predict(UNLABELLED, verbose=0)
+    np.testing.assert_allclose(
+        other.predict(UNLABELLED, verbose=0), predicted[:, order], rtol=1e-4, atol=1e-6
+    )
+    assert np.abs(predicted - predicted[:, order]).max() > 0.01
+
+
+@pytest.mark.parametrize("rows", [1, 5, 7])
+def test_arrays_of_any_length_are_fitted(rows):
+    for y in (LABELS[:rows], None):
+        model = make()
+        model.compile("sgd")
+        history = model.fit(UNLABELLED[:rows], y, batch_size=3, verbose=0).history
+        assert np.isfinite(history["loss"]).all()

@@ -61,6 +61,13 @@ def test_an_edge_of_the_interval_has_a_finite_density(low, high, dtype):
     assert np.isfinite(flow.inverse_log_det_jacobian(edges)).all()
 
 
+def test_there_is_no_density_outside_of_the_interval(flow):
+    over_box = tfd.TransformedDistribution(tfd.Normal(0.0, 1.0), flow)
+    density = over_box.prob([LOW - 0.5, LOW - 1e-3, 0.0, HIGH + 1e-3, 9.0]).numpy()
+    np.testing.assert_array_equal(density > 0, [False, False, True, False, False])
+    assert (density[[0, 1, 3, 4]] == 0).all()
+
+
 @pytest.mark.parametrize(("mean", "log_var"), [(0.0, 0.0), (1.2, 2.0), (-3.0, -2.0)])
 def test_the_density_of_a_transformed_gaussian_integrates_to_one(flow, mean, log_var):
     gaussian = layers.gaussian(tf.constant([mean]), tf.constant([log_var]))

@@ -146,3 +146,30 @@ def test_the_default_networks_are_the_papers():
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(tfssvae.InputError, match=message):
         make_model(**arguments)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 2.0])
+def test_the_class_is_one_relaxed_draw_at_its_temperature(temperature):
+    model = make_model(sampling="gumbel_softmax", temperature=temperature)
+    noise = Noise(0, 0)
+    gumbel, normal = noise.gumbel((2, K)).numpy(), [noise.normal((n, 1)) for n in (0, 2)][1]
+    batch = make_batch({"unlabelled": X[:2]}, (PIXELS,), K, Noise(0, 0))
+    found = model.terms(batch, training=False).values["unlabelled_reconstruction"]
+    scores = (np.log(model.predict(X[:2], verbose=0)) + gumbel) / temperature
+    y = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
+    q_z = model.posterior_z(X[:2], y.astype("float32"))
+    z = LOW + (HIGH - LOW) / (1 + np.exp(-(q_z.mean() + q_z.stddev() * normal).numpy()))
+    logits = model.decode(z.astype("float32"), y.astype("float32")).numpy()
+    expected = (np.logaddexp(0, logits) - X[:2] * logits).sum(-1)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    assert y.max() < 0.99
+
+
+def test_codes_of_the_prior_have_no_outliers(model):
+    class Ends(Noise):
+        def uniform(self, shape):
+            return tf.constant([[2.0**-126], [1.0 - 2.0**-24]])
+
+    np.testing.assert_allclose(
+        model.prior_z(Ends(0, 0), 2)[:, 0], [-24 * np.log(2), 24 * np.log(2)], rtol=1e-4
+    )

@@ -203,6 +203,13 @@ def test_two_replicas_equal_one_device(name, data, strategy):
     assert history.history["loss"] == pytest.approx(expected.history["loss"], rel=1e-4)
 
 
+def test_rows_that_replicas_cannot_share_are_refused(data, strategy):
+    with strategy.scope():
+        model = make_model("m2", data)
+    with pytest.raises(tfssvae.InputError, match="2 replicas cannot share 21 labelled rows"):
+        model.fit(data.train(labelled=21, unlabelled=40), verbose=0)
+
+
 def test_data_without_any_label_trains_the_unlabelled_bound(name, data):
     unlabelled = tfssvae.data.from_arrays(data.x_train[:300], None, num_classes=10)
     model = make_model(name, data)

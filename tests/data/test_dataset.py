@@ -211,6 +211,17 @@ def test_classes_that_are_no_choice_are_refused(classes, message):
         load("digits", classes=classes)
 
 
+def test_clusters_beyond_the_classes_have_no_labels():
+    found = load("digits", labels_per_class=2, clusters=12)
+    assert found.num_classes == 12
+    assert found.class_names[10:] == ("cluster 10", "cluster 11")
+    assert len(found.labelled_indices) == 20
+    arrays = from_arrays(np.zeros((4, 2)), [0, 1, 0, 1], labels_per_class=1, clusters=5)
+    assert (arrays.num_classes, len(arrays.labelled_indices)) == (5, 2)
+    with pytest.raises(InputError, match="clusters=9 are too few"):
+        load("digits", clusters=9)
+
+
 def test_saved_split_gives_the_same_rows(tmp_path):
     path = tmp_path / "run" / "split.json"
     data = load("digits", labels_per_class=3, validation=50, seed=9)

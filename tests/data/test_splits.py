@@ -57,6 +57,14 @@ def test_numbers_by_class_index_and_name():
     assert counts(chosen) == [3, 0, 1, 0]
 
 
+def test_a_number_as_text_is_an_index_where_no_class_has_that_name():
+    assert counts(choose_labelled(Y, 4, classes=["1", "3"], labels_per_class=2)) == [0, 2, 0, 2]
+    named = choose_labelled(
+        Y, 4, classes=["1"], labels_per_class=2, class_names=("3", "2", "1", "0")
+    )
+    assert counts(named) == [0, 0, 2, 0]
+
+
 def test_only_some_classes_are_labelled():
     assert counts(choose_labelled(Y, 4, classes=[1, 3])) == [0, 30, 0, 5]
     assert counts(choose_labelled(Y, 4, labels_per_class=2, classes=[1, 3])) == [0, 2, 0, 2]

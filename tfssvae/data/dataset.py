@@ -268,10 +268,9 @@ def load(
         )
     if classes is not None:
         source = of_classes(source, classes)
-    if clusters is not None:
-        source = _with_clusters(source, check_count(clusters, "clusters"))
     return _make_data(
         source,
+        clusters=clusters,
         labels_per_class=labels_per_class,
         label_fraction=label_fraction,
         labelled_classes=labelled_classes,
@@ -303,6 +302,7 @@ def from_arrays(
     binarize: str | None = None,
     name: str = "arrays",
     unfeatured: ArrayLike | str | None = None,
+    clusters: int | None = None,
 ) -> Data:
     """Data from arrays in memory. uint8 and float32 arrays are not copied.
 
@@ -324,6 +324,7 @@ def from_arrays(
         binarize: see `load`.
         name: the data set's name in messages and reports.
         unfeatured: see `load`.
+        clusters: see `load`.
 
     Raises:
         InputError: for bad input; the message says what to do.
@@ -336,6 +337,7 @@ def from_arrays(
     )
     return _make_data(
         source,
+        clusters=clusters,
         labels_per_class=labels_per_class,
         label_fraction=label_fraction,
         labelled_classes=labelled_classes,
@@ -362,7 +364,12 @@ def _make_data(
     image_size: Sequence[int] | None,
     binarize: str | None,
     unfeatured: ArrayLike | str | None,
+    clusters: int | None,
 ) -> Data:
+    if clusters is not None:
+        if labelled_classes is None and isinstance(labels_per_class, int | np.integer):
+            labelled_classes = range(len(source.class_names))  # clusters have no rows to label
+        source = _with_clusters(source, check_count(clusters, "clusters"))
     if binarize is not None and binarize not in _BINARIZE:
         raise InputError(f'Unknown binarize "{binarize}": {closest(str(binarize), _BINARIZE)}.')
     seed = check_count(seed, "seed")

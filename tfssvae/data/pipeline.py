@@ -199,7 +199,8 @@ def training_batches(
 
     `SemiSupervisedVAE.fit` sets the data set's `position` to the model's count of steps, so that
     a resumed run sees the batches that the interrupted one would have seen. Its `from_step` gives
-    the endless batches from a step on, for epochs of another length.
+    the endless batches from a step on, for epochs of another length; its `rows_per_step` says how
+    many rows of each kind a batch has.
     """
     order = training_order(data, labelled, unlabelled, seed, unfeatured)
     steps = order.steps_per_epoch
@@ -218,6 +219,11 @@ def training_batches(
     counted = indices.apply(tf.data.experimental.assert_cardinality(steps))
     batches = counted.map(load_from_position).prefetch(2)
     batches.position = position
+    batches.rows_per_step = {
+        "labelled": order.labelled_batch,
+        "unlabelled": order.unlabelled_batch,
+        "unfeatured": order.unfeatured_batch,
+    }
     batches.from_step = lambda step: endless_batches(data, order, step)
     return batches
 

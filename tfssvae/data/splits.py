@@ -149,15 +149,16 @@ def class_indices(
 
 
 def class_index(entry: int | str, names: Sequence[str]) -> int:
-    """Index of a class that is given by index or by name.
+    """Index of a class that is given by index, also as text where no class has that name, or name.
 
     Raises:
         InputError: for an unknown class, with the nearest names.
     """
-    if isinstance(entry, str):
+    if isinstance(entry, str) and (entry in names or not entry.isdecimal()):
         if entry not in names:
             raise InputError(f'Unknown class "{entry}": {closest(entry, names)}.')
         return list(names).index(entry)
+    entry = int(entry) if isinstance(entry, str) else entry  # as on the command line
     index = check_count(entry, "a class")
     if index >= len(names):
         raise InputError(f"Unknown class {index}: classes are 0..{len(names) - 1}.")

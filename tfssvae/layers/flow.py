@@ -18,6 +18,7 @@ class LogisticFlow(tfb.Bijector):
 
     Rounding takes far-out x to the edges of the interval. The inverse takes an edge for its
     neighbour inside, so that it and the log-determinants are finite everywhere in [low, high].
+    Outside, the log-determinant of the inverse is -inf: there densities are 0.
 
     Args:
         low: lower edge.
@@ -62,6 +63,11 @@ class LogisticFlow(tfb.Bijector):
     def _forward_log_det_jacobian(self, x):
         # log sigmoid(x) + log(1 - sigmoid(x)), where neither exponential overflows.
         return math.log(self.high - self.low) - tf.abs(x) - 2.0 * tf.math.softplus(-tf.abs(x))
+
+    def _inverse_log_det_jacobian(self, z):
+        inside = tf.logical_and(z >= self.low, z <= self.high)
+        log_det = -self._forward_log_det_jacobian(self._inverse(z))
+        return tf.where(inside, log_det, tf.constant(-math.inf, z.dtype))
 
 
 def _checked_interval(low, high) -> tuple[float, float]:

@@ -60,7 +60,7 @@ class MergedDense(keras.layers.Layer):
             (rows, units).
         """
         repeats = expand or [None] * len(inputs)
-        groups: dict = {}  # inputs whose rows are repeated alike share a product
+        groups = {}  # inputs whose rows are repeated alike share a product
         for value, kernel, repeat in zip(inputs, self.kernels, repeats, strict=True):
             groups.setdefault(repeat, []).append((value, kernel))
         products = []

@@ -286,7 +286,9 @@ class CaGeM(SemiSupervisedVAE):
         x_l, x_u = batch.images[:labelled], batch.images[labelled:]
         noise = [batch.normal(size) for size in self.latent_dims]
         noise_l, noise_u = [n[:labelled] for n in noise], [n[labelled:] for n in noise]
-        collects = training and batch.num_unlabelled != 0  # no rows have no statistics
+        # No rows have no statistics; of how many a ragged batch has, the graph knows nothing.
+        empty = isinstance(batch.num_unlabelled, int) and batch.num_unlabelled == 0
+        collects = training and not empty
         unlabelled, parts = self._bound(x_u, noise_u, collects)
         # After the unlabelled rows, and in inference mode: labels leave the statistics alone.
         known = self.infer(x_l, noise_l, constant=True)

@@ -120,7 +120,9 @@ def code_of_images(pairs: Pairs, q_z: tfd.Distribution, logits: tf.Tensor) -> tf
 
 
 def class_monitors(logits: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Return H(q(y|x)) and I(y; x) (MIER, eq. 8) of unlabelled logits (U, K)."""
+    """Return H(q(y|x)) and I(y; x) (MIER, eq. 8) of unlabelled logits (U, K), none without any."""
+    if logits.shape[0] == 0:
+        return {name: tf.zeros((0,)) for name in ("entropy", "mutual_information")}
     return {
         "entropy": losses.entropy(logits),
         "mutual_information": losses.mutual_information(logits)[None],

@@ -219,7 +219,9 @@ class Untapped(SemiSupervisedVAE):
 
     def prior_z(self, noise: Noise, rows) -> tf.Tensor:
         """Return z~ (rows, d) whose flow is uniform: standard logistic draws."""
-        uniform = noise.uniform((rows, self.latent_dim))
+        # The draws are multiples of 2^-23 and, in the place of 0, the smallest float: a draw of
+        # that size has a logit of -87, which no draw of so few bits should have.
+        uniform = tf.clip_by_value(noise.uniform((rows, self.latent_dim)), 2.0**-24, 1.0 - 2.0**-24)
         return tf.math.log(uniform) - tf.math.log1p(-uniform)
 
     def decode(self, z, y, training=False) -> tf.Tensor:

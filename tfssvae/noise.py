@@ -42,9 +42,14 @@ class Noise:
         """Return standard Gumbel draws: argmax(logits + gumbel) samples the categorical."""
         return -tf.math.log(-tf.math.log(self.uniform(shape)))
 
-    def _draw(self, sampler, shape) -> tf.Tensor:
+    def key(self) -> tf.Tensor:
+        """Return the seed of the next draw, (2,) int32, for stateless samplers of others."""
         key = tf.stack([self._seed + self._calls, self._step])
         self._calls += 1
+        return key
+
+    def _draw(self, sampler, shape) -> tf.Tensor:
+        key = self.key()
         replica = tf.distribute.get_replica_context()
         if replica is None or replica.num_replicas_in_sync == 1:
             return sampler(shape, seed=key, alg="philox")

@@ -9,6 +9,7 @@ from tfssvae.layers.augmentation import (
     RandomRotation,
 )
 from tfssvae.layers.batch_norm import BatchNormalization
+from tfssvae.layers.box_prior import BoxPrior, code_of, kl_to_prior, sample_prior
 from tfssvae.layers.dropout import ChannelDropout
 from tfssvae.layers.flow import LogisticFlow
 from tfssvae.layers.gaussian import GaussianHead, StandardNormalPrior, gaussian, reparameterize
@@ -31,6 +32,7 @@ __all__ = [
     "Augmentation",
     "BatchNormalization",
     "BernoulliLikelihood",
+    "BoxPrior",
     "Chain",
     "ChannelDropout",
     "GaussianHead",
@@ -48,18 +50,21 @@ __all__ = [
     "augment_images",
     "bernoulli",
     "circle_layout",
+    "code_of",
     "component_overlap",
     "gaussian",
     "get_likelihood",
     "grid_layout",
     "gumbel_max",
     "gumbel_softmax",
+    "kl_to_prior",
     "line_layout",
     "one_hot_layout",
     "precision_weighted_merge",
     "relaxed_bernoulli",
     "reparameterize",
     "repeat_rows",
+    "sample_prior",
     "scale_images",
     "similarity_layout",
 ]

@@ -53,6 +53,8 @@ class ADGM(SemiSupervisedVAE):
         batch_norm: whether hidden layers of the default networks are normalised over the batch,
             as in the authors' code.
         predict_samples: draws of a over which `predict` averages q(y|a, x).
+        prior: p(z), a layer with a method `distribution()`; default N(0, I). `layers.BoxPrior` is
+            a uniform one over a box.
         **kwargs: of `SemiSupervisedVAE`: class_prior, weights, regularizers, seed, name, dtype.
 
     References:
@@ -82,6 +84,7 @@ class ADGM(SemiSupervisedVAE):
         likelihood="bernoulli",
         batch_norm: bool = False,
         predict_samples: int = 10,
+        prior: keras.layers.Layer | None = None,
         **kwargs,
     ):
         super().__init__(input_shape, num_classes, **kwargs)
@@ -115,7 +118,7 @@ class ADGM(SemiSupervisedVAE):
         self.posterior_head_z = layers.GaussianHead(self.latent_dim, self.seed)
         self.head_a = layers.GaussianHead(self.auxiliary_dim, self.seed)
         self.likelihood = layers.get_likelihood(likelihood)
-        self.prior = layers.StandardNormalPrior(self.latent_dim)
+        self.prior = prior or layers.StandardNormalPrior(self.latent_dim)
         self.finish()
 
     @classmethod
@@ -169,7 +172,7 @@ class ADGM(SemiSupervisedVAE):
     def decode(self, a, y, z, expand_a=None, training=False) -> tf.Tensor:
         """Return the parameters of p(x|...), (rows, *input_shape), for the rows of y and z."""
         repeats = self.parents_of_x(expand_a, None, None)
-        inputs = self.parents_of_x(a, y, z)
+        inputs = self.parents_of_x(a, y, layers.code_of(self.prior, z))
         outputs = networks.call_network(self.decoder, inputs, repeats, training)
         return tf.reshape(tf.cast(outputs, tf.float32), [-1, *self.example_shape])
 
@@ -202,7 +205,7 @@ class ADGM(SemiSupervisedVAE):
         outputs = self.decode(a, pairs.y, z, pairs.expand, training)
         parts = {
             "reconstruction": -self.likelihood.log_prob(pairs.expand(x), outputs),
-            "kl_z": tfd.kl_divergence(q_z, self.prior.distribution()),
+            "kl_z": layers.kl_to_prior(q_z, self.prior, z),
             # No closed form: z depends on a.
             "kl_a": pairs.expand(q_a.log_prob(a)) - p_a.log_prob(pairs.expand(a)),
         }
@@ -236,8 +239,7 @@ class ADGM(SemiSupervisedVAE):
 
     def sample_images(self, labels, noise: Noise):
         """Return E[x|a, y, z] with z, and a where x depends on it, drawn from the model."""
-        draws = noise.normal((tf.shape(labels)[0], self.latent_dim))
-        z = layers.reparameterize(self.prior.distribution(), draws)
+        z = layers.sample_prior(self.prior, noise, tf.shape(labels)[0])
         return self.images_of_codes(z, labels, noise)
 
     def images_of_codes(self, z, labels, noise: Noise):

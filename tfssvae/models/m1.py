@@ -9,11 +9,11 @@ from typing import ClassVar
 
 import keras
 import tensorflow as tf
-from tensorflow_probability import distributions as tfd
 
-from tfssvae import losses, networks
+from tfssvae import layers, losses, networks
 from tfssvae.batch import Batch
 from tfssvae.core import Terms
+from tfssvae.models.exact import class_monitors
 from tfssvae.models.vae import Autoencoder
 
 
@@ -34,6 +34,8 @@ class M1(Autoencoder):
         decoder: network from z to the likelihood's parameters, one per pixel.
         classifier: network from z to K logits.
         likelihood: "bernoulli", "gaussian" or a layer (see `layers.get_likelihood`).
+        prior: p(z), a layer with a method `distribution()`; default N(0, I). `layers.BoxPrior` is
+            a uniform one over a box.
         **kwargs: of `SemiSupervisedVAE`: class_prior, weights, regularizers, seed, name, dtype.
 
     References:
@@ -56,10 +58,19 @@ class M1(Autoencoder):
         decoder: keras.Model | None = None,
         classifier: keras.Model | None = None,
         likelihood="bernoulli",
+        prior: keras.layers.Layer | None = None,
         **kwargs,
     ):
         super().__init__(
-            input_shape, num_classes, latent_dim, hidden, encoder, decoder, likelihood, **kwargs
+            input_shape,
+            num_classes,
+            latent_dim,
+            hidden,
+            encoder,
+            decoder,
+            likelihood,
+            prior,
+            **kwargs,
         )
         self.classifier = classifier or networks.mlp(
             (self.latent_dim,),
@@ -84,12 +95,12 @@ class M1(Autoencoder):
         """Return the bound's terms of all images and the classification term of the labelled."""
         q_z = self.posterior_z(batch.images, training)
         noise = batch.normal(self.latent_dim)[:, None]
-        _, log_p_x, _ = self.draw(batch.images, q_z, noise, training)
+        z, log_p_x, _ = self.draw(batch.images, q_z, noise, training)
         code = tf.stop_gradient(q_z.mean())
         logits = tf.cast(self.classifier(code, training=training), tf.float32)
         logits_l, logits_u = logits[: batch.num_labelled], logits[batch.num_labelled :]
         reconstruction = -log_p_x[:, 0]
-        kl_z = tfd.kl_divergence(q_z, self.prior.distribution())
+        kl_z = layers.kl_to_prior(q_z, self.prior, z)
         return Terms(
             values={
                 "reconstruction": reconstruction,
@@ -99,8 +110,7 @@ class M1(Autoencoder):
             logits=logits,
             monitors={
                 "unlabelled_bound": -(reconstruction + kl_z)[batch.num_labelled :],
-                "entropy": losses.entropy(logits_u),
-                "mutual_information": losses.mutual_information(logits_u)[None],
+                **class_monitors(logits_u),
             },
             latents={"z": q_z},
         )

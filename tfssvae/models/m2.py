@@ -45,7 +45,8 @@ class M2(SemiSupervisedVAE):
         decoder: network from [z, one-hot y] to the likelihood's parameters, one per pixel.
         classifier: network from x to K logits.
         likelihood: "bernoulli", "gaussian" or a layer (see `layers.get_likelihood`).
-        prior: p(z), a layer with a method `distribution()`; default N(0, I).
+        prior: p(z), a layer with a method `distribution()`; default N(0, I). `layers.BoxPrior` is
+            a uniform one over a box.
         **kwargs: of `SemiSupervisedVAE`: class_prior, weights, regularizers, seed, name, dtype.
 
     Networks that `networks.conditional_mlp` builds share the work that does not depend on y; any
@@ -128,7 +129,9 @@ class M2(SemiSupervisedVAE):
 
     def decode(self, z, y, training=False) -> tf.Tensor:
         """Return the parameters of p(x|y, z), (rows, *input_shape)."""
-        outputs = networks.call_network(self.decoder, [z, y], training=training)
+        outputs = networks.call_network(
+            self.decoder, [layers.code_of(self.prior, z), y], training=training
+        )
         return tf.reshape(tf.cast(outputs, tf.float32), [-1, *self.example_shape])
 
     # The objective -----------------------------------------------------------------------------
@@ -142,7 +145,7 @@ class M2(SemiSupervisedVAE):
         z = layers.reparameterize(q_z, pairs.expand(batch.normal(self.latent_dim)))
         outputs = self.decode(z, pairs.y, training)
         log_p_x = self.likelihood.log_prob(pairs.expand(batch.images), outputs)
-        kl_z = tfd.kl_divergence(q_z, self.prior.distribution())
+        kl_z = layers.kl_to_prior(q_z, self.prior, z)
         parts = {"reconstruction": -log_p_x, "kl_z": kl_z}
         return Terms(
             values=exact_terms(batch, pairs, logits, self.log_class_prior(), parts),
@@ -171,9 +174,7 @@ class M2(SemiSupervisedVAE):
 
     def sample_images(self, labels, noise: Noise):
         """Return E[x|y, z] with z drawn from the prior."""
-        # The quantile of a standard normal prior is the noise itself; other priors sample alike.
-        prior = self.prior.distribution()
-        z = layers.reparameterize(prior, noise.normal((tf.shape(labels)[0], self.latent_dim)))
+        z = layers.sample_prior(self.prior, noise, tf.shape(labels)[0])
         return self.images_of_codes(z, labels)
 
     def images_of_codes(self, z, labels, noise: Noise | None = None):

@@ -58,7 +58,8 @@ class ShotVAE(SemiSupervisedVAE):
         decoder: network from [z, class probabilities] to the likelihood's parameters, one per
             pixel; instead of the backbone's.
         likelihood: "bernoulli", "gaussian" or a layer (see `layers.get_likelihood`).
-        prior: p(z), a layer with a method `distribution()`; default N(0, I).
+        prior: p(z), a layer with a method `distribution()`; default N(0, I). `layers.BoxPrior` is
+            a uniform one over a box.
         class_prior: p(y): None for uniform, K probabilities, or "labels" to learn it from them.
         epsilon: of the label smoothing, eq. 9.
         temperature: of the relaxed draw of y.
@@ -215,7 +216,9 @@ class ShotVAE(SemiSupervisedVAE):
     def decode(self, z, y, expand_z=None, training=False) -> tf.Tensor:
         """Return the parameters of p(x|y, z), (rows of y, *input_shape)."""
         repeats = None if expand_z is None else [expand_z, None]
-        outputs = networks.call_network(self.decoder, [z, y], repeats, training)
+        outputs = networks.call_network(
+            self.decoder, [layers.code_of(self.prior, z), y], repeats, training
+        )
         return tf.reshape(tf.cast(outputs, tf.float32), [-1, *self.example_shape])
 
     # The objective -----------------------------------------------------------------------------
@@ -228,7 +231,7 @@ class ShotVAE(SemiSupervisedVAE):
         p_hat = losses.smooth_labels(batch.labels, self.num_classes, self.epsilon)
         log_p_y = self.log_class_prior()
         reconstruction = -self._expected_log_p_x(batch, z, p_hat, logits, training)
-        kl_z = tfd.kl_divergence(q_z, self.prior.distribution())
+        kl_z = layers.kl_to_prior(q_z, self.prior, z)
         kl_y = losses.kl_categorical(logits, log_p_y)
         log_q = tf.nn.log_softmax(logits[:labelled])
         kl_p_hat_q = -_entropy_of_smooth(self.epsilon, self.num_classes) - tf.reduce_sum(
@@ -299,8 +302,7 @@ class ShotVAE(SemiSupervisedVAE):
 
     def sample_images(self, labels, noise: Noise):
         """Return E[x|y, z] with z drawn from the prior."""
-        prior = self.prior.distribution()
-        z = layers.reparameterize(prior, noise.normal((tf.shape(labels)[0], self.latent_dim)))
+        z = layers.sample_prior(self.prior, noise, tf.shape(labels)[0])
         return self.images_of_codes(z, labels)
 
     def images_of_codes(self, z, labels, noise: Noise | None = None):

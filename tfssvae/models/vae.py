@@ -31,6 +31,7 @@ class Autoencoder(SemiSupervisedVAE):
         encoder: network from x to features, on which a Gaussian head is put.
         decoder: network from z to the likelihood's parameters, one per pixel.
         likelihood: "bernoulli", "gaussian" or a layer (see `layers.get_likelihood`).
+        prior: p(z), a layer with a method `distribution()`; None: N(0, I).
         **kwargs: of `SemiSupervisedVAE`.
     """
 
@@ -43,6 +44,7 @@ class Autoencoder(SemiSupervisedVAE):
         encoder: keras.Model | None,
         decoder: keras.Model | None,
         likelihood,
+        prior: keras.layers.Layer | None = None,
         **kwargs,
     ):
         super().__init__(input_shape, num_classes, **kwargs)
@@ -56,7 +58,7 @@ class Autoencoder(SemiSupervisedVAE):
         )
         self.head_z = layers.GaussianHead(self.latent_dim, seed=self.seed, name="head_z")
         self.likelihood = layers.get_likelihood(likelihood)
-        self.prior = layers.StandardNormalPrior(self.latent_dim)
+        self.prior = prior or layers.StandardNormalPrior(self.latent_dim)
 
     def posterior_z(self, x, training=False) -> tfd.Distribution:
         """Return q(z|x)."""
@@ -64,7 +66,8 @@ class Autoencoder(SemiSupervisedVAE):
 
     def decode(self, z, training=False) -> tf.Tensor:
         """Return the parameters of p(x|z), (rows, *input_shape)."""
-        outputs = tf.cast(self.decoder(z, training=training), tf.float32)
+        code = layers.code_of(self.prior, z)
+        outputs = tf.cast(self.decoder(code, training=training), tf.float32)
         return tf.reshape(outputs, [-1, *self.example_shape])
 
     def draw(self, x, q_z: tfd.Distribution, noise, training=False):
@@ -84,14 +87,9 @@ class Autoencoder(SemiSupervisedVAE):
         noise = tf.reshape(noise, [-1, self.latent_dim])
         z = mean + stddev * noise
         log_p_x = self.likelihood.log_prob(layers.repeat_rows(x, samples), self.decode(z, training))
-        # log q(z|x) - log N(z; 0, I): the constants cancel.
-        log_ratio = 0.5 * (tf.square(z) - tf.square(noise)) - tf.math.log(stddev)
-        shape = [-1, samples]
-        return (
-            z,
-            tf.reshape(log_p_x, shape),
-            tf.reshape(tf.reduce_sum(log_ratio, axis=-1), shape),
-        )
+        log_q = losses.gaussian_log_prob(noise, 0.0, 1.0) - tf.reduce_sum(tf.math.log(stddev), -1)
+        log_ratio = log_q - self.prior.distribution().log_prob(z)
+        return z, tf.reshape(log_p_x, [-1, samples]), tf.reshape(log_ratio, [-1, samples])
 
     def posterior_mean(self, x):
         """Return E[z|x], (batch, d)."""
@@ -103,7 +101,7 @@ class Autoencoder(SemiSupervisedVAE):
 
     def sample_images(self, labels, noise: Noise):
         """Return E[x|z] with z drawn from the prior, one for each label, which plays no part."""
-        z = noise.normal((tf.shape(labels)[0], self.latent_dim))
+        z = layers.sample_prior(self.prior, noise, tf.shape(labels)[0])
         return self.likelihood.mean(self.decode(z))
 
     def log_weights(self, x, num_samples: int, noise: Noise):
@@ -127,6 +125,8 @@ class VAE(Autoencoder):
         likelihood: "bernoulli", "gaussian" or a layer (see `layers.get_likelihood`).
         importance_samples: k, samples of z per image in training; more than one trains the
             importance-weighted bound (IWAE).
+        prior: p(z), a layer with a method `distribution()`; default N(0, I). `layers.BoxPrior` is
+            a uniform one over a box.
         **kwargs: of `SemiSupervisedVAE`: class_prior, weights, regularizers, seed, name, dtype.
 
     References:
@@ -144,10 +144,19 @@ class VAE(Autoencoder):
         decoder: keras.Model | None = None,
         likelihood="bernoulli",
         importance_samples: int = 1,
+        prior: keras.layers.Layer | None = None,
         **kwargs,
     ):
         super().__init__(
-            input_shape, num_classes, latent_dim, hidden, encoder, decoder, likelihood, **kwargs
+            input_shape,
+            num_classes,
+            latent_dim,
+            hidden,
+            encoder,
+            decoder,
+            likelihood,
+            prior,
+            **kwargs,
         )
         if importance_samples < 1:
             raise InputError(f"importance_samples must be at least 1, got {importance_samples}")
@@ -177,10 +186,10 @@ class VAE(Autoencoder):
         x, samples = batch.images, self.importance_samples
         q_z = self.posterior_z(x, training)
         noise = tf.reshape(batch.normal(samples * self.latent_dim), [-1, samples, self.latent_dim])
-        _, log_p_x, log_ratio = self.draw(x, q_z, noise, training)
+        z, log_p_x, log_ratio = self.draw(x, q_z, noise, training)
         values = {"reconstruction": -tf.reduce_mean(log_p_x, axis=-1)}
         if samples == 1:
-            values["kl_z"] = tfd.kl_divergence(q_z, self.prior.distribution())
+            values["kl_z"] = layers.kl_to_prior(q_z, self.prior, z)
         else:
             # The three add up to -log mean w (Burda et al., eq. 8).
             values["kl_z"] = tf.reduce_mean(log_ratio, axis=-1)

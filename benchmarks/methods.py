@@ -1,6 +1,6 @@
 """Training speed of every method at its paper's MNIST networks, as a fraction of the matrix peak.
 
-    python benchmarks/method_speed.py [--methods m2 adgm lvae shot_vae] [--json out.json]
+    tfssvae bench methods [--methods m2 adgm lvae shot_vae] [--json out.json]
 
 Each method takes steps of the compiled loop with XLA, in turn, several rounds; the median step is
 reported. "least" counts the fewest operations that its dense layers need, three products each (the
@@ -16,7 +16,7 @@ import statistics
 import keras
 import numpy as np
 import tensorflow as tf
-from training_speed import CLASSES, PIXELS, StepTimer, matrix_peak
+from measuring import CLASSES, PIXELS, StepTimer, matrix_peak
 
 import tfssvae
 from tfssvae.training import train

@@ -1,6 +1,6 @@
 """Training speed of M2 784-600-600, z 50, K=10, as a fraction of this machine's matrix peak.
 
-    python benchmarks/training_speed.py [--seconds 6] [--json out.json]
+    tfssvae bench drivers [--rounds 3] [--steps 96] [--json out.json]
 
 Every way of training takes steps of 100 labelled + 200 unlabelled images, in turn, several rounds;
 the median step is reported. The peak is the best rate of a square matrix product measured between
@@ -19,11 +19,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import tensorflow as tf
+from measuring import CLASSES, PIXELS, StepTimer, matrix_peak
 
 import tfssvae
 from tfssvae.training import train
 
-LABELLED, UNLABELLED, HIDDEN, LATENT, CLASSES, PIXELS = 100, 200, 600, 50, 10, 784
+LABELLED, UNLABELLED, HIDDEN, LATENT = 100, 200, 600, 50
 
 
 def least_operations() -> float:
@@ -44,19 +45,6 @@ def least_operations() -> float:
     return float(sum(2 * rows * a * b * times for rows, a, b, times in products))
 
 
-def matrix_peak(dtype, size: int = 4096, repeats: int = 5) -> float:
-    """Return the best rate of a square matrix product, operations a second."""
-    a = tf.cast(tf.random.normal((size, size)), dtype)
-    product = tf.function(lambda a: tf.reduce_sum(tf.cast(tf.matmul(a, a)[0], tf.float32)))
-    product(a).numpy()
-    best = float("inf")
-    for _ in range(repeats):
-        started = time.perf_counter()
-        product(a).numpy()
-        best = min(best, time.perf_counter() - started)
-    return 2 * size**3 / best
-
-
 def model_rate(repeats: int = 20) -> float:
     """Return the rate of the three products of the largest layer, at the model's own shapes."""
     pairs = LABELLED + UNLABELLED * CLASSES
@@ -75,28 +63,6 @@ def model_rate(repeats: int = 20) -> float:
         products(h, w, g)[2].numpy()
         times.append(time.perf_counter() - started)
     return 3 * 2 * pairs * HIDDEN * PIXELS / statistics.median(times)
-
-
-class StepTimer(keras.callbacks.Callback):
-    """Times the calls of a driver, the first one (tracing, compiling) apart."""
-
-    def __init__(self):
-        super().__init__()
-        self.last, self.done, self.first, self.seconds = 0.0, 0, 0.0, []
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Start the clock; the position in the epoch begins anew."""
-        self.last, self.done = time.perf_counter(), 0
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Note seconds per step of this call."""
-        now = time.perf_counter()
-        per_step = (now - self.last) / (batch + 1 - self.done)
-        if self.first:
-            self.seconds.append(per_step)
-        else:
-            self.first = now - self.last
-        self.last, self.done = now, batch + 1
 
 
 def make_way(data, driver: str, precision: str, jit: bool, steps: int):

@@ -1,6 +1,6 @@
 """Training speed of the convolutional models, and of an optimal match.
 
-    python benchmarks/convolution_speed.py [--models wide_resnet_28_2 exon_mnist exon_cifar10]
+    tfssvae bench convolutions [--models wide_resnet_28_2 exon_mnist exon_cifar10]
         [--batch 512] [--steps 3] [--precision float32] [--json out.json]
 
 `wide_resnet_28_2` is SHOT-VAE on 32x32 colour images with interpolation, as many labelled as
@@ -21,7 +21,7 @@ import time
 import keras
 import numpy as np
 import tensorflow as tf
-from training_speed import CLASSES, StepTimer, matrix_peak
+from measuring import CLASSES, StepTimer, matrix_peak
 
 import tfssvae
 from tfssvae import losses

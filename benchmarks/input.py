@@ -4,21 +4,28 @@
 
 "resident" is what the compiled loop does within a step: rows of uint8 images on the device are
 gathered, and changed as a batch. "streamed" are the batches of `data.train()`, changed likewise in
-`tf.data`. "an image at a time" is the `tf.data` pipeline that Keras's guides show: shuffled, mapped
-over single images, batched. The floor is the bytes that must move: an image is read once as uint8
-and written once as float32, at the rate of copying a large array, measured in the same run.
+`tf.data`; "from TFRecord shards" the same of images that stay in their files, which the operating
+system keeps in memory here. "an image at a time" is the `tf.data` pipeline that Keras's guides
+show: shuffled, mapped over single images, batched. The floor is the bytes that must move: an image
+is read once as uint8 and written once as float32, at the rate of copying a large array, measured in
+the same run.
 """
 
 import argparse
 import json
 import statistics
+import tempfile
 import time
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 import tfssvae
+from tfssvae.data.arrays import make_source
 from tfssvae.data.pipeline import gather_batch, training_order
+from tfssvae.data.shards import write_shards
 from tfssvae.layers import Chain, RandomCrop, RandomFlip, scale_images
 from tfssvae.noise import Noise
 
@@ -50,7 +57,9 @@ def resident(data, batch: int):
     def run(images, rows, first):
         total = 0.0
         for index in tf.range(steps):
-            made = gather_batch(images, labels, rows[index][:0], rows[index], None)
+            made = gather_batch(
+                partial(tf.gather, images), labels, rows[index][:0], rows[index], None
+            )
             changed = AUGMENT(scale_images(made[0]["unlabelled"]), noise=Noise(0, first + index))
             total += tf.reduce_sum(changed[:, 0, 0, 0])
         return total
@@ -65,6 +74,13 @@ def streamed(data, batch: int):
         lambda x: AUGMENT(scale_images(x["unlabelled"]), noise=Noise(0, 0))
     )
     return _passes(changed)
+
+
+def from_shards(data, batch: int):
+    """Return the same of data whose images stay in TFRecord shards."""
+    folder = Path(tempfile.mkdtemp()) / "shards"
+    source = make_source(data.x_train, None, name="shards", num_classes=10)
+    return streamed(tfssvae.data.load(write_shards(folder, source)), batch)
 
 
 def one_at_a_time(data, batch: int):
@@ -104,6 +120,7 @@ def main() -> None:
     ways = {
         "resident, in the step": resident,
         "streamed, in batches": streamed,
+        "from TFRecord shards, in batches": from_shards,
         "tf.data, an image at a time": one_at_a_time,
     }
     prepared = {name: make(data, options.batch) for name, make in ways.items()}
@@ -126,7 +143,7 @@ def main() -> None:
     for name, found in report["ways"].items():
         found["fraction_of_the_floor"] = found["images_per_s"] / floor
         print(
-            f"{name:30} {found['images_per_s']:12,.0f} images/s "
+            f"{name:32} {found['images_per_s']:12,.0f} images/s "
             f"{found['fraction_of_the_floor']:6.1%} of that"
         )
     if options.json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from tfssvae.checks import InputError, check_images, check_labels, check_same_length
 from tfssvae.data.splits import class_indices
+
+Allocate = Callable[[tuple[int, ...], Any], NDArray[Any]]
+"""(shape, dtype) -> an array for a source to fill: `np.empty`, or one in a file."""
 
 
 class Source(NamedTuple):

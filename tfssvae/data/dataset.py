@@ -26,7 +26,8 @@ class Data:
     Images are uint8 in 0..255 or float32 in 0..1; whoever feeds a model scales them.
 
     Attributes:
-        x_train: (n, h, w, c) images or (n, d) table.
+        x_train: (n, h, w, c) images or (n, d) table; a `shards.ShardedImages` where they stay in
+            their files.
         hidden_labels: (n,) int32, the truth where the source knows it, else -1; for evaluation
             only.
         x_test: test examples, or None.
@@ -228,8 +229,9 @@ def load(
     Args:
         name: "digits" (needs no files), "mnist", "fashion_mnist", "cifar10", "cifar100",
             "tfds:NAME", the NAME of a NAME.npz in `data_dir`, the path of an npz file (x_train,
-            y_train, x_test, y_test; -1 = unlabelled), or the path of a folder
-            (train/<class>/*.png, train/unlabelled/*.png, test/<class>/*.png).
+            y_train, x_test, y_test; -1 = unlabelled), the path of a folder
+            (train/<class>/*.png, train/unlabelled/*.png, test/<class>/*.png), or one of
+            `tfssvae convert`, whose training images stay in their files.
         labels_per_class: labels in every class, or {class index or name: number}.
         label_fraction: part of the labels in (0, 1], class proportions kept. With neither of the
             two, all labels are shown.
@@ -393,6 +395,12 @@ def _make_data(
             seed,
             labelled_classes,
             class_names=source.class_names,
+        )
+    transformed = grey or image_size is not None or binarize in ("fixed", "round")
+    if transformed and not isinstance(source.x_train, np.ndarray):
+        raise InputError(
+            f'"{source.name}" is in shards, which are read as they are: give grey and image_size to'
+            ' tfssvae convert, and use binarize="dynamic".'
         )
     x_train = _transform(source.x_train, grey, image_size, binarize, [seed, 0])
     x_test = source.x_test

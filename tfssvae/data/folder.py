@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tfssvae.checks import InputError, closest
 from tfssvae.data import images
-from tfssvae.data.arrays import Source, make_source
+from tfssvae.data.arrays import Allocate, Source, make_source
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -40,6 +40,7 @@ def read_folder(
     grey: bool = False,
     image_size: Sequence[int] | None = None,
     num_classes: int | None = None,
+    allocate: Allocate = np.empty,
 ) -> Source:
     """Reads a folder of images.
 
@@ -52,6 +53,7 @@ def read_folder(
         grey: converts everything to one channel.
         image_size: (height, width) that every image is resized to.
         num_classes: K, for folders that have unlabelled images only.
+        allocate: makes the array of all images.
 
     Returns:
         images (n, h, w, 1 or 3) uint8 in the order of the class and file names.
@@ -76,7 +78,7 @@ def read_folder(
         headers = list(_in_threads(_read_header, files))
         size = _common_size(files, headers) if image_size is None else images.check_size(image_size)
         channels = 1 if grey or all(header.grey for header in headers) else 3
-        pixels = np.empty((len(files), *size, channels), np.uint8)
+        pixels = allocate((len(files), *size, channels), np.uint8)
 
         def decode(row: int) -> None:
             pixels[row] = _read_image(files[row], channels, size)

@@ -4,7 +4,7 @@ The rows of a step are a pure function of (seed, step): nothing has to be saved 
 `model.fit` and the compiled loop see the same batches.
 """
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -143,14 +143,14 @@ def unfeatured_labels(data: "Data") -> np.ndarray:
     return data.unfeatured
 
 
-def gather_batch(x, y, labelled_rows, unlabelled_rows, noise: Noise | None, unfeatured=None):
+def gather_batch(take, y, labelled_rows, unlabelled_rows, noise: Noise | None, unfeatured=None):
     """Return the Keras batch of the given rows, in the graph.
 
     Args:
-        x: (N, ...) all training images, uint8 or float.
+        take: a function from rows to their images, uint8 or float.
         y: (N,) labels.
-        labelled_rows: (L,) rows of x.
-        unlabelled_rows: (U,) rows of x.
+        labelled_rows: (L,) rows.
+        unlabelled_rows: (U,) rows.
         noise: for dynamic binarisation, or None to leave the images as they are.
         unfeatured: (F, K) labels without images, or None.
 
@@ -159,7 +159,7 @@ def gather_batch(x, y, labelled_rows, unlabelled_rows, noise: Noise | None, unfe
         the absent parts.
     """
     images = {
-        name: tf.gather(x, rows)
+        name: take(rows)
         for name, rows in (("labelled", labelled_rows), ("unlabelled", unlabelled_rows))
         if rows.shape[0] != 0
     }
@@ -235,7 +235,7 @@ def endless_batches(data: "Data", order: Order, first_step: int) -> tf.data.Data
 
 def _loader(data: "Data", order: Order):
     """Return a function from a step, an int64 tensor, to its batch."""
-    x, y = tf.constant(data.x_train), tf.constant(data.y_train)
+    take, y = _rows_of(data.x_train), tf.constant(data.y_train)
     unfeatured = tf.constant(unfeatured_labels(data))
 
     def rows_of_step(step: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -251,9 +251,22 @@ def _loader(data: "Data", order: Order):
         unfeatured_rows.set_shape([order.unfeatured_batch])
         noise = binarization_noise(data, step)
         labels = tf.gather(unfeatured, unfeatured_rows)
-        return gather_batch(x, y, labelled_rows, unlabelled_rows, noise, labels)
+        return gather_batch(take, y, labelled_rows, unlabelled_rows, noise, labels)
 
     return load
+
+
+def _rows_of(x):
+    """Return a function from rows, an int32 tensor, to their images."""
+    if isinstance(x, np.ndarray):
+        return partial(tf.gather, tf.constant(x))
+
+    def take(rows):  # the images stay in their files
+        images = tf.numpy_function(x.__getitem__, [rows], x.dtype, stateful=False)
+        images.set_shape([*rows.shape, *x.shape[1:]])
+        return images
+
+    return take
 
 
 def evaluation_batches(x, y, batch_size: int, binarize_mode: str | None = None, seed: int = 0):

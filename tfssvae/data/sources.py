@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from tfssvae.checks import InputError, closest
-from tfssvae.data import folder, network, npz, splits, tfds
-from tfssvae.data.arrays import Source, make_source
+from tfssvae.data import folder, network, npz, shards, splits, tfds
+from tfssvae.data.arrays import Allocate, Source, make_source
 
 __all__ = ["KNOWN_NAMES", "Source", "load_source"]
 
@@ -72,17 +72,20 @@ def load_source(
     grey: bool = False,
     image_size: Sequence[int] | None = None,
     num_classes: int | None = None,
+    allocate: Allocate = np.empty,
 ) -> Source:
     """Reads a data set by name or path.
 
     Args:
         name: one of `KNOWN_NAMES`, the NAME of a NAME.npz in `data_dir` or `$TFSSVAE_DATA`,
-            "tfds:NAME", or the path of an npz file or of a folder of images.
+            "tfds:NAME", or the path of an npz file, of a folder of images, or of a folder of
+            `write_shards`.
         data_dir: folder with NAME.npz files and tfds data.
         label_key: which labels to read where a data set has several kinds (tfds and npz).
         grey: for images that are read one by one (folders, tfds images of varying size).
         image_size: likewise.
         num_classes: K, for data that does not show it.
+        allocate: makes the arrays of images that are read one by one or in batches.
 
     Raises:
         InputError: for a name or path that leads nowhere (with the nearest names), and whatever
@@ -92,7 +95,7 @@ def load_source(
     folders = _data_folders(data_dir, name)
     if name.startswith("tfds:"):
         return tfds.read_tfds(
-            name.removeprefix("tfds:"), folders, label_key, grey, image_size, num_classes
+            name.removeprefix("tfds:"), folders, label_key, grey, image_size, num_classes, allocate
         )
     if name == "digits":
         _refuse_label_key(label_key, name)
@@ -108,7 +111,9 @@ def load_source(
         return _read_keras(name, folders)
     if os.path.isdir(name):
         _refuse_label_key(label_key, name)
-        return folder.read_folder(name, grey, image_size, num_classes)
+        if shards.is_shards(name):
+            return shards.read_shards(name)
+        return folder.read_folder(name, grey, image_size, num_classes, allocate)
     raise InputError(_unknown_message(name, folders))
 
 

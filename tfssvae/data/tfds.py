@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tfssvae.checks import InputError, closest
 from tfssvae.data import images, network
-from tfssvae.data.arrays import Source, make_source
+from tfssvae.data.arrays import Allocate, Source, make_source
 
 _NAME = re.compile(r"\w+(/[\w.+-]+)?(:\d+\.\d+\.\d+)?")
 _HOST = "storage.googleapis.com"
@@ -27,6 +27,7 @@ def read_tfds(
     grey: bool = False,
     image_size: Sequence[int] | None = None,
     num_classes: int | None = None,
+    allocate: Allocate = np.empty,
 ) -> Source:
     """Reads the train and, where it exists, the test split of an image data set.
 
@@ -42,6 +43,7 @@ def read_tfds(
         grey: converts colour to one channel, here only for images of varying size.
         image_size: (height, width), here only for images of varying size.
         num_classes: K, for data without labels.
+        allocate: makes the arrays of all images.
 
     Raises:
         InputError: for an unknown name, data that is neither on disk nor to be downloaded, and
@@ -58,7 +60,7 @@ def read_tfds(
     key = label_key or ("label" if "label" in features else None)
 
     arrays = {
-        split: _read_split(builder, split, key, grey, image_size)
+        split: _read_split(builder, split, key, grey, image_size, allocate)
         for split in ("train", "test")
         if split in splits
     }
@@ -137,7 +139,12 @@ def _first_line(error: BaseException) -> str:
 
 
 def _read_split(
-    builder: Any, split: str, key: str | None, grey: bool, image_size: Sequence[int] | None
+    builder: Any,
+    split: str,
+    key: str | None,
+    grey: bool,
+    image_size: Sequence[int] | None,
+    allocate: Allocate,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     import tensorflow_datasets as tfds
 
@@ -156,20 +163,22 @@ def _read_split(
                 f'"tfds:{builder.name}" has images of varying size {one_shape}: pass image_size.'
             )
         size = images.check_size(image_size)
-        x, y = _read_one_by_one(dataset, n, key, grey, size, builder.name)
+        x, y = _read_one_by_one(dataset, n, key, grey, size, builder.name, allocate)
     else:
-        x, y = _read_in_batches(dataset.batch(_BATCH), n, key)
+        x, y = _read_in_batches(dataset.batch(_BATCH), n, key, allocate)
     return x, y
 
 
-def _read_in_batches(dataset: Any, n: int, key: str | None) -> tuple[NDArray[Any], NDArray[Any]]:
+def _read_in_batches(
+    dataset: Any, n: int, key: str | None, allocate: Allocate
+) -> tuple[NDArray[Any], NDArray[Any]]:
     x: NDArray[Any] | None = None
     y = np.full(n, -1, np.int64)
     start = 0
     for batch in dataset.as_numpy_iterator():
         pixels = batch["image"]
         if x is None:
-            x = np.empty((n, *pixels.shape[1:]), pixels.dtype)
+            x = allocate((n, *pixels.shape[1:]), pixels.dtype)
         x[start : start + len(pixels)] = pixels
         if key:
             y[start : start + len(pixels)] = _whole_labels(batch[key], key)
@@ -178,7 +187,13 @@ def _read_in_batches(dataset: Any, n: int, key: str | None) -> tuple[NDArray[Any
 
 
 def _read_one_by_one(
-    dataset: Any, n: int, key: str | None, grey: bool, size: tuple[int, int], name: str
+    dataset: Any,
+    n: int,
+    key: str | None,
+    grey: bool,
+    size: tuple[int, int],
+    name: str,
+    allocate: Allocate,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     x: NDArray[Any] | None = None
     y = np.full(n, -1, np.int64)
@@ -186,7 +201,7 @@ def _read_one_by_one(
         one = example["image"][np.newaxis]
         one = images.resize(images.to_grey(one) if grey else one, size)[0]
         if x is None:
-            x = np.empty((n, *one.shape), one.dtype)
+            x = allocate((n, *one.shape), one.dtype)
         if one.shape != x.shape[1:]:
             raise InputError(f'"tfds:{name}" mixes grey and colour images: pass grey=True.')
         x[row] = one

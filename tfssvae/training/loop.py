@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 import keras
 import numpy as np
@@ -152,7 +153,8 @@ def _resident_call(model, data: Data, order: Order, images, block: int, compiled
     def one_step(images, labels, labelled_rows, unlabelled_rows, drawn):
         noise = binarization_noise(data, model.steps_done)
         rows = labelled_rows, unlabelled_rows
-        model.train_step(gather_batch(images, labels, *rows, noise, drawn))
+        take = partial(tf.gather, images)
+        model.train_step(gather_batch(take, labels, *rows, noise, drawn))
 
     @tf.function(jit_compile=compiled)
     def steps(images, labels, unfeatured, labelled_rows, unlabelled_rows, unfeatured_rows, count):
@@ -190,7 +192,7 @@ def _resident_images(data: Data) -> tf.Tensor | None:
     if not on_gpu and data.x_train.nbytes > psutil.virtual_memory().available // 2:
         return None
     try:
-        return tf.identity(tf.constant(data.x_train))
+        return tf.identity(tf.constant(np.asarray(data.x_train)))
     except tf.errors.ResourceExhaustedError:
         return None
 

@@ -1,0 +1,262 @@
+"""Data beyond memory: TFRecord shards that are read row by row, in any order.
+
+A folder of `write_shards` holds
+
+    dataset.json                     shape, type, class names, rows and files of each part
+    train-00000-of-00003.tfrecord    tf.train.Example: "image" (raw bytes), "label" (int64)
+    train-labels.npy                 (n,) int32, -1 where there is none
+    train-offsets.npy                (n,) int64, where in its file the image of a row begins
+    test-...                         the same of the test data, where there are any
+
+Any reader of TFRecord can use the files. Here they are mapped into memory and rows are copied from
+where they lie, so that a training run sees the rows in the order that it would have seen with all
+images in memory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tfssvae.checks import InputError, check_positive, row_blocks
+from tfssvae.data.arrays import Source
+from tfssvae.data.splits import fingerprint
+
+MANIFEST = "dataset.json"
+_FORMAT = 1
+_PARTS = ("train", "test")
+_RECORD_HEAD = 12  # bytes of a TFRecord before its data: the length and its checksum
+_RECORD_TAIL = 4
+
+
+class ShardedImages:
+    """Rows of images in files, used as an array: `x[rows]`, `len(x)`, `x.shape`, `np.asarray(x)`.
+
+    Args:
+        files: TFRecord files, in order.
+        rows: how many rows each file has.
+        offsets: (n,) where in its file each row begins.
+        shape: of one row.
+        dtype: "uint8" or "float32".
+        fingerprint: of the rows and their labels, see `splits.fingerprint`.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[Path],
+        rows: Sequence[int],
+        offsets: NDArray[np.int64],
+        shape: Sequence[int],
+        dtype: str,
+        fingerprint: str | None = None,
+    ):
+        self.shape = (len(offsets), *shape)
+        self.dtype = np.dtype(dtype)
+        self.ndim = len(self.shape)
+        self.itemsize = self.dtype.itemsize
+        self.fingerprint = fingerprint
+        self._row_bytes = int(np.prod(shape)) * self.itemsize
+        self._maps = [np.memmap(file, np.uint8, "r") for file in files]
+        self._ends = np.cumsum(rows)
+        self._offsets = offsets
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all rows as an array."""
+        return len(self) * self._row_bytes
+
+    def __getitem__(self, rows) -> NDArray[Any]:
+        """Return a row, or rows by a slice, by indices or by a mask, as an array in memory."""
+        wanted = np.arange(len(self))[rows]
+        flat = np.ravel(wanted)
+        files = np.searchsorted(self._ends, flat, side="right")
+        found = np.empty((len(flat), self._row_bytes), np.uint8)
+        starts = self._offsets[flat]
+        for place, (file, start) in enumerate(zip(files, starts, strict=True)):
+            found[place] = self._maps[file][start : start + self._row_bytes]
+        return found.view(self.dtype).reshape(*np.shape(wanted), *self.shape[1:])
+
+    def __array__(self, dtype=None, copy=None) -> NDArray[Any]:
+        return self[:] if dtype is None else self[:].astype(dtype)
+
+
+def write_shards(
+    folder: str | os.PathLike[str],
+    source: Source,
+    shard_bytes: int = 128 * 2**20,
+    show: Callable[[int, int], None] = lambda done, total: None,
+) -> Path:
+    """Write a data set as TFRecord shards; a folder that exists is left alone.
+
+    Args:
+        folder: the new folder.
+        source: the data, possibly mapped from a file.
+        shard_bytes: images in one file, in bytes; at least one image.
+        show: is told the rows written so far, and all.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: the folder exists.
+    """
+    folder = Path(folder)
+    check_positive(shard_bytes, "shard_bytes")
+    if folder.exists():
+        raise InputError(f"{folder} exists already: choose another folder, or delete it")
+    parts = {"train": (source.x_train, source.y_train)}
+    if source.x_test is not None and source.y_test is not None:
+        parts["test"] = (source.x_test, source.y_test)
+    total = sum(len(y) for _, y in parts.values())
+    unfinished = folder.with_name(f".{folder.name}-{os.getpid()}")
+    unfinished.mkdir(parents=True)
+    try:
+        manifest: dict[str, Any] = {
+            "format": _FORMAT,
+            "name": source.name,
+            "shape": list(source.x_train.shape[1:]),
+            "dtype": str(source.x_train.dtype),
+            "class_names": list(source.class_names),
+            "fingerprint": fingerprint(source.x_train, source.y_train),
+        }
+        written = 0
+        for part, (x, y) in parts.items():
+            rows, offsets = [], []
+            per_file = max(1, shard_bytes // max(1, x[:1].nbytes))
+            count = -(-len(y) // per_file)
+            for number in range(count):
+                chosen = slice(number * per_file, (number + 1) * per_file)
+                file = unfinished / _file(part, number, count)
+                offsets += _write_file(file, x[chosen], y[chosen])
+                rows.append(len(y[chosen]))
+                written += rows[-1]
+                show(written, total)
+            np.save(unfinished / f"{part}-labels.npy", np.asarray(y, np.int32))
+            np.save(unfinished / f"{part}-offsets.npy", np.array(offsets, np.int64))
+            manifest[part] = rows
+        (unfinished / MANIFEST).write_text(json.dumps(manifest, indent=2))
+        unfinished.rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return folder
+
+
+def _file(part: str, number: int, count: int) -> str:
+    return f"{part}-{number:05d}-of-{count:05d}.tfrecord"
+
+
+def _write_file(file: Path, x: NDArray[Any], y: NDArray[np.int32]) -> list[int]:
+    """Write one shard; return where each image begins."""
+    import tensorflow as tf
+
+    places: dict[int, int] = {}  # length of a record's data -> where the image begins in it
+    offsets, end = [], 0
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        for block in row_blocks(x):
+            for image, label in zip(x[block], y[block], strict=True):
+                pixels = np.ascontiguousarray(image).tobytes()
+                data = _example(pixels, int(label))
+                if len(data) not in places:
+                    places[len(data)] = _first_difference(
+                        data, _example(bytes(255 - value for value in pixels), int(label))
+                    )
+                writer.write(data)
+                offsets.append(end + _RECORD_HEAD + places[len(data)])
+                end += _RECORD_HEAD + len(data) + _RECORD_TAIL
+    return offsets
+
+
+def _first_difference(one: bytes, other: bytes) -> int:
+    return int(np.flatnonzero(np.frombuffer(one, np.uint8) != np.frombuffer(other, np.uint8))[0])
+
+
+def _example(pixels: bytes, label: int) -> bytes:
+    import tensorflow as tf
+
+    features = {
+        "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[pixels])),
+        "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+    }
+    example = tf.train.Example(features=tf.train.Features(feature=features))
+    return example.SerializeToString(deterministic=True)
+
+
+def is_shards(folder: str | os.PathLike[str]) -> bool:
+    """Whether a folder is one of `write_shards`."""
+    return (Path(folder) / MANIFEST).is_file()
+
+
+def read_shards(folder: str | os.PathLike[str]) -> Source:
+    """Return the data set of a folder of `write_shards`; training images stay in their files.
+
+    Raises:
+        InputError: naming the file that is missing or damaged.
+    """
+    folder = Path(folder)
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text())
+        if manifest["format"] != _FORMAT:
+            raise InputError(f"{path} has format {manifest['format']}, not {_FORMAT}")
+        parts = {part: _read_part(folder, part, manifest) for part in _PARTS if manifest.get(part)}
+        x_train, y_train = parts["train"]
+        x_test, y_test = parts.get("test", (None, None))
+        names = tuple(str(name) for name in manifest["class_names"])
+        found = Source(
+            x_train,  # type: ignore[arg-type]
+            y_train,
+            None if x_test is None else np.asarray(x_test),
+            y_test,
+            names,
+            str(manifest["name"]),
+        )
+        if any(y is not None and y.max() >= len(names) for y in (y_train, y_test)):
+            raise InputError(f"{folder} is damaged: labels of more than {len(names)} classes")
+        return found
+    except InputError:
+        raise
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is damaged: {error!r}") from error
+
+
+def _read_part(
+    folder: Path, part: str, manifest: dict[str, Any]
+) -> tuple[ShardedImages, NDArray[np.int32]]:
+    rows = [check_positive(count, "rows") for count in manifest[part]]
+    shape = [check_positive(size, "shape") for size in manifest["shape"]]
+    if manifest["dtype"] not in ("uint8", "float32") or len(shape) not in (1, 3):
+        raise ValueError(f"images of shape {shape}, {manifest['dtype']}")
+    files = [folder / _file(part, number, len(rows)) for number in range(len(rows))]
+    offsets = _read_array(folder / f"{part}-offsets.npy", np.int64, sum(rows))
+    labels = _read_array(folder / f"{part}-labels.npy", np.int32, sum(rows))
+    row_bytes = int(np.prod(shape)) * np.dtype(manifest["dtype"]).itemsize
+    last = np.cumsum(rows) - 1
+    for file, row in zip(files, last, strict=True):
+        needed = int(offsets[row]) + row_bytes
+        if not file.is_file() or file.stat().st_size < needed:
+            raise InputError(f"{file} is missing or cut off: convert the data again")
+    starts = np.split(offsets, last[:-1] + 1)
+    if labels.min() < -1 or any(s[0] < 0 or (np.diff(s) < row_bytes).any() for s in starts):
+        raise ValueError(f"labels or offsets of {part} are not those that were written")
+    known = manifest.get("fingerprint") if part == "train" else None
+    return ShardedImages(files, rows, offsets, shape, manifest["dtype"], known), labels
+
+
+def _read_array(path: Path, dtype, rows: int) -> NDArray[Any]:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path} is missing or damaged: convert the data again") from error
+    if array.dtype != dtype or array.shape != (rows,):
+        raise InputError(f"{path} is damaged: {array.shape} {array.dtype} for {rows} rows")
+    return array

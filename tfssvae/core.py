@@ -450,9 +450,12 @@ class SemiSupervisedVAE(keras.Model):
             return
         rows = max(2, self.num_classes)  # a metric may compare rows
         probabilities = tf.fill([rows, self.num_classes], 1.0 / self.num_classes)
+        labels, weights = tf.zeros([rows], tf.int32), tf.ones([rows])
         with self.distribute_strategy.scope():
             self.optimizer.build(self.trainable_variables)
-            self.compute_metrics(None, tf.zeros([rows], tf.int32), probabilities, tf.ones([rows]))
+            self.distribute_strategy.run(
+                self.compute_metrics, args=(None, labels, probabilities, weights)
+            )
             self.reset_metrics()
         self._prepared = True
 
@@ -461,7 +464,7 @@ class SemiSupervisedVAE(keras.Model):
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # Keras warns when it has no say in the order
         position = getattr(x, "position", None)
-        self._check_shares(getattr(x, "rows_per_step", {}))
+        self.check_shares(getattr(x, "rows_per_step", {}))
         if position is not None and kwargs.get("steps_per_epoch"):
             x = x.from_step(int(self.steps_done.numpy()))  # Keras's epochs are not those of x
         elif position is not None:
@@ -478,7 +481,8 @@ class SemiSupervisedVAE(keras.Model):
             self.prepare()
         return super().fit(x, y, *args, **kwargs)
 
-    def _check_shares(self, rows_per_step: Mapping[str, int]) -> None:
+    def check_shares(self, rows_per_step: Mapping[str, int]) -> None:
+        """Refuse batches that the replicas of the model's strategy cannot share evenly."""
         replicas = self.distribute_strategy.num_replicas_in_sync
         for name, rows in rows_per_step.items():
             if rows % replicas:

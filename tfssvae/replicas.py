@@ -23,4 +23,7 @@ def of_this_replica(values: tf.Tensor) -> tf.Tensor:
     replica = tf.distribute.get_replica_context()
     rows = tf.shape(values)[0] // replica.num_replicas_in_sync
     first = replica.replica_id_in_sync_group * rows
-    return values[first : first + rows]
+    part = values[first : first + rows]
+    if values.shape[0] is not None:
+        part.set_shape([values.shape[0] // replica.num_replicas_in_sync, *values.shape[1:]])
+    return part

@@ -51,6 +51,7 @@ LONG = {
     "test_xla_agrees_with_the_plain_graph_on_equal_noise",
     "test_half_precision_moves_like_float32",
     "test_two_replicas_equal_one_device",
+    "test_the_loop_runs_on_two_replicas_as_fit_does",
     "test_data_without_any_label_trains_the_unlabelled_bound",
     "test_data_with_all_labels_trains_the_labelled_bound",
     "test_standard_callbacks_work_with_both_drivers",

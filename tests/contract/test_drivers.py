@@ -1,5 +1,7 @@
 """Every method: the drivers agree, runs repeat and resume, precision and devices are right."""
 
+import contextlib
+
 import keras
 import numpy as np
 import psutil
@@ -203,11 +205,32 @@ def test_two_replicas_equal_one_device(name, data, strategy):
     assert history.history["loss"] == pytest.approx(expected.history["loss"], rel=1e-4)
 
 
+@pytest.mark.parametrize("resident", [True, False])
+def test_the_loop_runs_on_two_replicas_as_fit_does(name, data, strategy, resident):
+    plain = {**NOISELESS.get(name, {}), **GENTLE.get(name, {})}
+    drivers = {}
+    for driver in ("one device", "fit", "loop"):
+        with strategy.scope() if driver != "one device" else contextlib.nullcontext():
+            model = make_model(name, data, optimizer=keras.optimizers.SGD(1e-3), **plain)
+        if driver == "fit":
+            history = model.fit(data.train(**BATCH), epochs=2, verbose=0)
+        else:
+            history = run_loop(model, data, epochs=2, resident=resident)
+        drivers[driver] = flat_weights(model), history.history["loss"]
+    weights, losses = drivers["loop"]
+    np.testing.assert_allclose(weights, drivers["fit"][0], rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(weights, drivers["one device"][0], rtol=1e-3, atol=1e-4)
+    assert losses == pytest.approx(drivers["fit"][1], rel=1e-5)
+    assert losses == pytest.approx(drivers["one device"][1], rel=1e-3)
+
+
 def test_rows_that_replicas_cannot_share_are_refused(data, strategy):
     with strategy.scope():
         model = make_model("m2", data)
     with pytest.raises(tfssvae.InputError, match="2 replicas cannot share 21 labelled rows"):
         model.fit(data.train(labelled=21, unlabelled=40), verbose=0)
+    with pytest.raises(tfssvae.InputError, match="2 replicas cannot share 41 unlabelled rows"):
+        run_loop(model, data, labelled=20, unlabelled=41)
 
 
 def test_data_without_any_label_trains_the_unlabelled_bound(name, data):

@@ -83,9 +83,6 @@ def test_a_folder_that_cannot_be_made_is_known_before_training(tmp_path, data):
 
 @pytest.mark.parametrize("driver", ["loop", "fit"])
 def test_a_run_under_a_strategy_resumes_exactly(driver, data, tmp_path, strategy):
-    if driver == "loop":  # runs on one device
-        strategy = tf.distribute.MirroredStrategy(["CPU:0"])
-
     def run(folder, epochs):
         with strategy.scope():
             model = tfssvae.models.M2((8, 8, 1), 10, latent_dim=2, hidden=(8, 8), seed=0)

@@ -52,6 +52,15 @@ class Order(NamedTuple):
             return -(-len(self.unlabelled) // self.unlabelled_batch)
         return -(-len(self.labelled) // self.labelled_batch)
 
+    @property
+    def rows_per_step(self) -> dict[str, int]:
+        """How many rows of each kind a step takes."""
+        return {
+            "labelled": self.labelled_batch,
+            "unlabelled": self.unlabelled_batch,
+            "unfeatured": self.unfeatured_batch,
+        }
+
     def rows(self, first_step: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows of consecutive steps.
 
@@ -219,11 +228,7 @@ def training_batches(
     counted = indices.apply(tf.data.experimental.assert_cardinality(steps))
     batches = counted.map(load_from_position).prefetch(2)
     batches.position = position
-    batches.rows_per_step = {
-        "labelled": order.labelled_batch,
-        "unlabelled": order.unlabelled_batch,
-        "unfeatured": order.unfeatured_batch,
-    }
+    batches.rows_per_step = order.rows_per_step
     batches.from_step = lambda step: endless_batches(data, order, step)
     return batches
 

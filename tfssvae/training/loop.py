@@ -20,6 +20,7 @@ from tfssvae.data.pipeline import (
     training_order,
     unfeatured_labels,
 )
+from tfssvae.replicas import of_this_replica
 
 _LOG = logging.getLogger("tfssvae")
 _STEPS_PER_CALL = 50  # enough to hide the driver, few enough for a lively progress bar
@@ -89,9 +90,8 @@ def train(
     """
     if not model.compiled:
         raise InputError("compile the model before training: model.compile(optimizer=...)")
-    if model.distribute_strategy.num_replicas_in_sync > 1:
-        raise InputError("the compiled loop runs on one device; use model.fit under a strategy")
     order = training_order(data, labelled, unlabelled, seed, unfeatured)
+    model.check_shares(order.rows_per_step)
     steps = order.steps_per_epoch
     block = min(steps, steps_per_call or -(-steps // -(-steps // _STEPS_PER_CALL)))
     compiled = _xla_pays(model, epochs * steps) if jit_compile == "auto" else bool(jit_compile)
@@ -148,26 +148,30 @@ def train(
 def _resident_call(model, data: Data, order: Order, images, block: int, compiled: bool):
     """Return a function that takes `count` steps on images held on the device."""
     labels, unfeatured = tf.constant(data.y_train), tf.constant(unfeatured_labels(data))
+    on_each = model.distribute_strategy.experimental_distribute_values_from_function(
+        lambda replica: tf.identity(images)
+    )
 
-    @tf.autograph.experimental.do_not_convert  # as in `fit`
     def one_step(images, labels, labelled_rows, unlabelled_rows, drawn):
         noise = binarization_noise(data, model.steps_done)
-        rows = labelled_rows, unlabelled_rows
+        rows = of_this_replica(labelled_rows), of_this_replica(unlabelled_rows)
         take = partial(tf.gather, images)
-        model.train_step(gather_batch(take, labels, *rows, noise, drawn))
+        model.train_step(gather_batch(take, labels, *rows, noise, of_this_replica(drawn)))
+
+    step, compiled = _on_replicas(model, one_step, compiled)
 
     @tf.function(jit_compile=compiled)
     def steps(images, labels, unfeatured, labelled_rows, unlabelled_rows, unfeatured_rows, count):
         for index in tf.range(count):
             drawn = tf.gather(unfeatured, unfeatured_rows[index])
-            one_step(images, labels, labelled_rows[index], unlabelled_rows[index], drawn)
+            step(images, labels, labelled_rows[index], unlabelled_rows[index], drawn)
         return model.get_metrics_result()
 
     def call(count: int) -> dict:
         # Always a whole block of rows: one shape, one trace.
         first = int(model.steps_done.numpy())
         rows = (*order.rows(first, block), order.unfeatured_rows(first, block))
-        return steps(images, labels, unfeatured, *map(tf.constant, rows), tf.constant(count))
+        return steps(on_each, labels, unfeatured, *map(tf.constant, rows), tf.constant(count))
 
     return call
 
@@ -175,15 +179,31 @@ def _resident_call(model, data: Data, order: Order, images, block: int, compiled
 def _streaming_call(model, data: Data, order: Order, compiled: bool):
     """Return a function that takes `count` steps on batches that tf.data prefetches."""
     iterator = iter(endless_batches(data, order, int(model.steps_done.numpy())))
-    one_step = tf.function(model.train_step, jit_compile=compiled, autograph=False)
+
+    @tf.autograph.experimental.do_not_convert  # as in `fit`
+    def one_step(batch):
+        model.train_step(tf.nest.map_structure(of_this_replica, batch))
+
+    compiled_step = tf.function(one_step, jit_compile=compiled, autograph=False)
 
     @tf.function
     def steps(count):
         for _ in tf.range(count):
-            one_step(next(iterator))
+            model.distribute_strategy.run(compiled_step, args=(next(iterator),))
         return model.get_metrics_result()
 
     return lambda count: steps(tf.constant(count))
+
+
+def _on_replicas(model, one_step, compiled: bool):
+    """Return the step of every replica, and whether XLA still has to compile what is around it."""
+    one_step = tf.autograph.experimental.do_not_convert(one_step)  # as in `fit`
+    strategy = model.distribute_strategy
+    if strategy.num_replicas_in_sync == 1:
+        return one_step, compiled
+    if compiled:  # a program of one device: what joins the replicas is outside
+        one_step = tf.function(one_step, jit_compile=True, autograph=False)
+    return lambda *args: strategy.run(one_step, args=args), False
 
 
 def _resident_images(data: Data) -> tf.Tensor | None:

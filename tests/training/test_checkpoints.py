@@ -5,7 +5,6 @@ import json
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import tfssvae
 from tfssvae.training import Checkpoint, restore_latest, train

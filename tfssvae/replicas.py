@@ -1,6 +1,23 @@
-"""Replicas of one step: rows of all of them, for terms that compare the rows of a batch."""
+"""Replicas of one step, and the processes that they are in."""
 
 import tensorflow as tf
+
+
+def num_workers(strategy: tf.distribute.Strategy) -> int:
+    """Return how many processes take part, 1 but for a strategy of several machines."""
+    resolver = strategy.cluster_resolver
+    spec = resolver.cluster_spec().as_dict() if resolver is not None else {}
+    return max(1, len(spec.get("chief", [])) + len(spec.get("worker", [])))
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Return whether this process is the one of all that writes files."""
+    if num_workers(strategy) == 1:
+        return True
+    resolver = strategy.cluster_resolver
+    if "chief" in resolver.cluster_spec().as_dict():
+        return resolver.task_type == "chief"
+    return resolver.task_type == "worker" and resolver.task_id == 0
 
 
 def on_one_device() -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 
 from tfssvae.checks import InputError
+from tfssvae.replicas import is_chief, num_workers
 
 _STATE, _WEIGHTS = "state.json", "model.weights.h5"
 
@@ -19,6 +20,10 @@ class Checkpoint(keras.callbacks.Callback):
     A checkpoint is written beside its place and renamed, so that a process killed in the middle
     leaves the previous one intact. The noise and the order of the data are functions of the step:
     there is no other state.
+
+    Where several processes train one model (`tf.distribute.MultiWorkerMirroredStrategy`) the first
+    of them writes, at the end of every epoch: their clocks do not agree on a time. All restore from
+    the folder, which all have to see.
 
     Args:
         folder: where checkpoints go, one folder each.
@@ -49,13 +54,18 @@ class Checkpoint(keras.callbacks.Callback):
         self._epoch = 0
         self._saved_at = self._began_at = 0.0
         self._saved_step = -1
+        self._alone = self._writes = True
 
     def on_train_begin(self, logs=None):
         """Make the folder before any work, so that a full or read-only disk is known at once."""
+        self._alone = num_workers(self.model.distribute_strategy) == 1
+        self._writes = is_chief(self.model.distribute_strategy)
+        self._saved_at = self._began_at = time.monotonic()
+        if not self._writes:
+            return
         self.folder.mkdir(parents=True, exist_ok=True)
         for partial in self.folder.glob(".partial-*"):  # of processes that were killed
             shutil.rmtree(partial, ignore_errors=True)
-        self._saved_at = self._began_at = time.monotonic()
 
     def on_epoch_begin(self, epoch, logs=None):
         """Remember the epoch."""
@@ -63,7 +73,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Save in mid-epoch where asked to."""
-        if self.mid_epoch and self._due():
+        if self.mid_epoch and self._alone and self._due():
             self._save(self._epoch)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -71,7 +81,7 @@ class Checkpoint(keras.callbacks.Callback):
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(float(value))
         self._epoch = epoch + 1
-        if self._due():
+        if self._due() or not self._alone:
             self._save(epoch + 1)
 
     def on_train_end(self, logs=None):
@@ -84,12 +94,16 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _save(self, epoch: int) -> None:
         step = int(self.model.steps_done.numpy())
+        # Every process reads, for some variables are the sums of all; one writes.
+        metrics = [variable.numpy().tolist() for variable in self.model.metrics_variables]
+        self._saved_at, self._saved_step = time.monotonic(), step
+        if not self._writes:
+            return
         final = self.folder / f"step-{step:09d}"
         partial = self.folder / f".partial-{os.getpid()}"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         self.model.save_weights(partial / _WEIGHTS)
-        metrics = [variable.numpy().tolist() for variable in self.model.metrics_variables]
         state = {
             "epoch": epoch,
             "step": step,
@@ -105,7 +119,6 @@ class Checkpoint(keras.callbacks.Callback):
         partial.rename(final)
         for old in _checkpoints(self.folder)[: -self.keep]:
             shutil.rmtree(old)
-        self._saved_at, self._saved_step = time.monotonic(), step
 
 
 def restore_latest(model: keras.Model, folder) -> dict | None:

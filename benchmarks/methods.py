@@ -6,7 +6,8 @@ Each method takes steps of the compiled loop with XLA, in turn, several rounds; 
 reported. "least" counts the fewest operations that its dense layers need, three products each (the
 output, the gradient of the weights, the gradient of the input; the last not for images): products
 with the image once per image, products that follow the class once per (image, class) pair. The
-peak is the best rate of a square matrix product measured between the rounds.
+peak is the best rate of a square matrix product measured between the rounds. `plain_keras.py` is
+what they are compared with.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import statistics
 
 import keras
 import numpy as np
+import plain_keras
 import tensorflow as tf
 from measuring import CLASSES, PIXELS, StepTimer, matrix_peak
 
@@ -56,6 +58,14 @@ BATCH = {"m2": (100, 200), "adgm": (100, 100), "lvae": (100, 200), "shot_vae": (
 """Labelled and unlabelled images a step, those of published measurements of other code."""
 
 
+PLAIN = "m2_plain_keras"
+
+
+def _of(name: str) -> str:
+    """Return the method that a row of the table is about."""
+    return "m2" if name == PLAIN else name
+
+
 def least_operations(method: str) -> float:
     """Return the fewest floating-point operations of one step, counted from the layers."""
     labelled, unlabelled = BATCH[method]
@@ -74,15 +84,17 @@ def least_operations(method: str) -> float:
 
 def make_epoch(method: str, steps: int):
     """Return a function that trains for one epoch with a persistent model and timer."""
-    labelled, unlabelled = BATCH[method]
+    labelled, unlabelled = BATCH[_of(method)]
     rng = np.random.default_rng(0)
     rows = labelled + unlabelled * steps
     x = rng.integers(0, 256, (rows, 28, 28, 1), dtype=np.uint8)
     y = np.where(np.arange(rows) < max(labelled, K), np.arange(rows) % K, -1)
     data = tfssvae.data.from_arrays(x, y, num_classes=K)
+    timer = StepTimer()
+    if method == PLAIN:
+        return plain_keras.make_epoch(x, y, labelled, unlabelled, timer), timer
     model = tfssvae.METHODS[method](data.input_shape, K)
     model.compile(keras.optimizers.Adam(3e-4))
-    timer = StepTimer()
 
     def epoch():
         train(
@@ -103,7 +115,8 @@ def make_epoch(method: str, steps: int):
 def main():
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--methods", nargs="+", default=list(LAYERS), choices=list(LAYERS))
+    names = [*LAYERS, PLAIN]
+    parser.add_argument("--methods", nargs="+", default=names, choices=names)
     parser.add_argument("--rounds", type=int, default=3, help="of every method in turn")
     parser.add_argument("--steps", type=int, default=96, help="steps a round")
     parser.add_argument("--json", help="file for the figures")
@@ -116,13 +129,13 @@ def main():
             epoch()
     peak = max(peaks)
     print(f"matrix peak: float32 {peak / 1e9:.0f} GFLOP/s")
-    print(f"{'method':10} {'batch':>9} {'GFLOP':>6} {'ms/step':>8} {'images/s':>9} {'of peak':>8}")
+    print(f"{'method':17} {'batch':>9} {'GFLOP':>6} {'ms/step':>8} {'images/s':>9} {'of peak':>8}")
     report = {"peak_gflops": peak / 1e9, "methods": {}}
     for method, (_, timer) in prepared.items():
-        step, least = statistics.median(timer.seconds), least_operations(method)
-        labelled, unlabelled = BATCH[method]
+        step, least = statistics.median(timer.seconds), least_operations(_of(method))
+        labelled, unlabelled = BATCH[_of(method)]
         print(
-            f"{method:10} {f'{labelled}+{unlabelled}':>9} {least / 1e9:6.2f} {step * 1e3:8.1f} "
+            f"{method:17} {f'{labelled}+{unlabelled}':>9} {least / 1e9:6.2f} {step * 1e3:8.1f} "
             f"{unlabelled / step:9.0f} {least / step / peak:8.0%}"
         )
         report["methods"][method] = {

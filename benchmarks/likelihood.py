@@ -32,7 +32,6 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     name: ARCHITECTURES[name] for name in ("vae", "lvae", "cagem")
 }
 # (inputs, outputs) of the products of one importance sample.
-# (inputs, outputs) of the products of one importance sample; a one-hot class costs none.
 LAYERS: dict[str, list[tuple[int, int]]] = {
     "vae": [(64, 1024), (1024, 512), (512, X)],
     "m2": [(50, 600), (600, 600), (600, X)],

@@ -11,34 +11,32 @@ FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 NAMES = ("drivers", "methods", "convolutions", "likelihood", "input", "serving")
 
 
-def bench(names: Sequence[str], arguments: Sequence[str] = (), out: Path | None = None) -> None:
-    """Run benchmarks one after the other, each in a process of its own.
+def bench(name: str | None, arguments: Sequence[str] = (), out: Path | None = None) -> None:
+    """Run a benchmark, or all one after the other, each in a process of its own.
 
     Args:
-        names: of files in `benchmarks/`; all where there are none.
-        arguments: for the benchmark, of which there must then be one.
+        name: of a file in `benchmarks/`; None: all.
+        arguments: for the benchmark.
         out: folder for the figures, NAME.json of each.
 
     Raises:
-        InputError: a name is unknown, arguments are for nobody in particular, the files are not
-            there, or a benchmark failed.
+        InputError: the name is unknown, the files are not there, or a benchmark failed.
     """
-    for name in names:
-        if name not in NAMES:
-            raise InputError(f'unknown benchmark "{name}": {closest(name, NAMES)}')
-    if arguments and len(names) != 1:
-        raise InputError("further arguments are for one benchmark: name it first")
-    if not FOLDER.is_dir():
+    if name is not None and name not in NAMES:
+        raise InputError(f'unknown benchmark "{name}": {closest(name, NAMES)}')
+    names = NAMES if name is None else (name,)
+    files = [FOLDER / f"{each}.py" for each in names]
+    if not all(file.is_file() for file in files):
         raise InputError(
-            f"the benchmarks come with the source code, and there is no {FOLDER}: install from a "
+            f"the benchmarks come with the source code, and are not in {FOLDER}: install from a "
             "checkout with pip install -e ."
         )
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-    for name in names or NAMES:
-        print(f"== {name}", flush=True)
-        command = [sys.executable, str(FOLDER / f"{name}.py"), *arguments]
+    for file in files:
+        print(f"== {file.stem}", flush=True)
+        command = [sys.executable, str(file), *arguments]
         if out is not None:
-            command += ["--json", str((out / f"{name}.json").resolve())]
+            command += ["--json", str((out / f"{file.stem}.json").resolve())]
         if subprocess.run(command, check=False).returncode:
-            raise InputError(f'the benchmark "{name}" failed: see above')
+            raise InputError(f'the benchmark "{file.stem}" failed: see above')

@@ -383,7 +383,7 @@ def _add_bench(commands) -> None:
 
 
 def _bench(options) -> None:
-    bench([options.name] if options.name else [], options.arguments, options.out)
+    bench(options.name, options.arguments, options.out)
 
 
 def _train(options) -> None:

@@ -20,6 +20,21 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     return resolver.task_type == "worker" and resolver.task_id == 0
 
 
+def workers_agree(strategy: tf.distribute.Strategy, number: int) -> bool:
+    """Return whether every process calls this with the same number; all get the same answer."""
+    if num_workers(strategy) == 1:
+        return True
+
+    @tf.function
+    def sums(number):
+        powers = tf.stack([tf.ones_like(number), number, tf.square(number)])
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, powers)
+
+    found = strategy.run(sums, args=(tf.constant(float(number), tf.float64),))
+    count, total, squares = strategy.experimental_local_results(found)[0].numpy()
+    return bool(count * squares == total**2)  # no variance
+
+
 def on_one_device() -> bool:
     """Return whether no other replica takes part in this step."""
     replica = tf.distribute.get_replica_context()

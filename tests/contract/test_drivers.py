@@ -18,7 +18,7 @@ from tests.contract.conftest import (
     make_model,
     small,
 )
-from tfssvae.training import Checkpoint, restore_latest, train
+from tfssvae.training import Checkpoint, loop, restore_latest, train
 
 BATCH = {"labelled": 50, "unlabelled": 446}  # three steps an epoch
 STEPS = 3
@@ -216,12 +216,23 @@ def test_the_loop_runs_on_two_replicas_as_fit_does(name, data, strategy, residen
             history = model.fit(data.train(**BATCH), epochs=2, verbose=0)
         else:
             history = run_loop(model, data, epochs=2, resident=resident)
-        drivers[driver] = flat_weights(model), history.history["loss"]
-    weights, losses = drivers["loop"]
+        drivers[driver] = flat_weights(model), history.history
+    weights, logs = drivers["loop"]
     np.testing.assert_allclose(weights, drivers["fit"][0], rtol=1e-6, atol=1e-7)
     np.testing.assert_allclose(weights, drivers["one device"][0], rtol=1e-3, atol=1e-4)
-    assert losses == pytest.approx(drivers["fit"][1], rel=1e-5)
-    assert losses == pytest.approx(drivers["one device"][1], rel=1e-3)
+    assert set(logs) == set(drivers["fit"][1]) == set(drivers["one device"][1])
+    for key, values in logs.items():
+        assert values == pytest.approx(drivers["fit"][1][key], rel=1e-5, abs=1e-6), key
+        assert values == pytest.approx(drivers["one device"][1][key], rel=2e-3, abs=1e-3), key
+
+
+def test_under_a_strategy_xla_is_neither_chosen_nor_taken(data, strategy, monkeypatch):
+    monkeypatch.setattr(loop, "_XLA_PAYS_FROM_STEPS", 1)
+    with strategy.scope():
+        model = make_model("m2", data)
+    run_loop(model, data, epochs=1, jit_compile="auto")
+    with pytest.raises(tfssvae.InputError, match="XLA compiles the steps of one device"):
+        run_loop(model, data, epochs=1, jit_compile=True)
 
 
 def test_rows_that_replicas_cannot_share_are_refused(data, strategy):

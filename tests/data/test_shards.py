@@ -1,10 +1,12 @@
 """Data in TFRecord shards: the same rows as in memory, in any order, and what damage is named."""
 
 import json
+import pickle
 import shutil
 
 import keras
 import numpy as np
+import psutil
 import pytest
 import tensorflow as tf
 from PIL import Image
@@ -17,6 +19,7 @@ from tfssvae.data.arrays import make_source
 from tfssvae.data.convert import convert
 from tfssvae.data.shards import ShardedImages, read_shards, write_shards
 from tfssvae.training import train
+from tfssvae.training.loop import _resident_images
 
 RNG = np.random.default_rng(0)
 X = RNG.integers(0, 256, (23, 4, 3, 1), dtype=np.uint8)
@@ -43,6 +46,12 @@ def test_the_rows_are_those_in_memory(digits):
         np.array([5, 1400, 5, 700]),
         sharded.validation_indices,
         plain.hidden_labels == 4,
+        np.array([[1, 2], [-3, 4]], np.int32),
+        [],
+        (slice(2, 5), 0),
+        (7, slice(1, 3), 2),
+        (np.array([3, 1]), slice(None), slice(None), 0),
+        (Ellipsis, 0),
     ):
         found = sharded.x_train[rows]
         assert found.dtype == np.uint8
@@ -54,8 +63,28 @@ def test_the_rows_are_those_in_memory(digits):
     np.testing.assert_array_equal(sharded.y_train, plain.y_train)
     assert repr(sharded) == repr(plain)
     assert sharded.summary() == plain.summary()
-    with pytest.raises(IndexError):
-        sharded.x_train[1438]
+    for outside in (1438, -1439, [0, 1438]):
+        with pytest.raises(IndexError, match="out of bounds for 1438 rows"):
+            sharded.x_train[outside]
+    with pytest.raises(IndexError, match="whole numbers"):
+        sharded.x_train[1.5]
+    with pytest.raises(ValueError, match="copying"):
+        np.asarray(sharded.x_train, copy=False)
+
+
+def test_a_pickled_data_set_holds_paths_and_no_images(digits):
+    stored = pickle.dumps(digits[1].x_train)
+    assert len(stored) < digits[0].x_train.nbytes / 4
+    np.testing.assert_array_equal(pickle.loads(stored)[5], digits[0].x_train[5])
+
+
+def test_a_file_that_goes_away_is_named(tmp_path):
+    folder = write_shards(tmp_path / "small", make_source(X, Y, name="small"), shard_bytes=100)
+    images = load(folder).x_train
+    (folder / "train-00001-of-00003.tfrecord").unlink()
+    np.testing.assert_array_equal(images[:5], X[:5])
+    with pytest.raises(InputError, match=r"00001-of-00003\.tfrecord cannot be read: No such"):
+        images[:]
 
 
 def test_a_split_is_of_either(digits, tmp_path):
@@ -68,6 +97,15 @@ def test_a_split_is_of_either(digits, tmp_path):
     np.testing.assert_array_equal(found.labelled_indices, plain.labelled_indices)
 
 
+def test_images_that_do_not_fit_stay_in_their_files(digits, monkeypatch):
+    memory = psutil.virtual_memory()._replace(available=digits[1].x_train.nbytes)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
+    for devices in ([], ["GPU:0"]):
+        monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind, found=devices: found)
+        assert _resident_images(digits[1]) is None
+    assert _resident_images(digits[0]) is not None, "in memory they are already"
+
+
 @pytest.mark.parametrize("driver", ["loop", "streamed loop", "fit"])
 def test_training_sees_the_same_batches(digits, driver):
     weights = []
@@ -77,9 +115,7 @@ def test_training_sees_the_same_batches(digits, driver):
         if driver == "fit":
             model.fit(data.train(20, 100), epochs=1, verbose=0)
         else:
-            resident = driver == "loop" or None
-            resident = False if driver == "streamed loop" else resident
-            train(model, data, 1, 20, 100, resident=resident, verbose=0)
+            train(model, data, 1, 20, 100, resident=driver == "loop", verbose=0)
         weights.append(model.get_weights())
     for one, other in zip(*weights, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -183,16 +219,21 @@ def replace(name, array, message):
 
 def change(message, **values):
     def damage(folder):
-        path = folder / "dataset.json"
+        path = folder / "tfssvae-shards.json"
         path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
         return message
 
     return damage
 
 
+def deep(folder):
+    (folder / "tfssvae-shards.json").write_text("[" * 100_000)
+    return "is damaged"
+
+
 def not_json(folder):
-    (folder / "dataset.json").write_text("{")
-    return "dataset.json is damaged"
+    (folder / "tfssvae-shards.json").write_text("{")
+    return "tfssvae-shards.json is damaged"
 
 
 @pytest.mark.parametrize(
@@ -200,18 +241,27 @@ def not_json(folder):
     [
         cut,
         not_json,
+        deep,
         lose("train-00000-of-00003.tfrecord"),
         lose("train-labels.npy"),
-        replace("train-offsets.npy", np.zeros(23, np.int64), "dataset.json is damaged"),
+        replace("train-offsets.npy", np.full(23, -1), "tfssvae-shards.json is damaged"),
         replace("train-offsets.npy", np.full(23, 10**12), "cut off"),
         replace("train-offsets.npy", np.zeros(22, np.int64), "train-offsets.npy is damaged"),
         replace("train-labels.npy", np.full(23, 7, np.int32), "labels of more than 3 classes"),
         replace("train-labels.npy", np.array([{}] * 23), "train-labels.npy is missing or damaged"),
         change("format 9", format=9),
-        change("dataset.json is damaged", dtype="object"),
-        change("dataset.json is damaged", shape=[4, 3]),
+        change("tfssvae-shards.json is damaged", dtype="object"),
+        change("tfssvae-shards.json is damaged", shape=[4, 3]),
         change("whole number", shape=[4, -3, 1]),
-        change("dataset.json is damaged", train=None),
+        change("cut off", shape=[2**32, 2**32, 1]),
+        change("cut off", shape=[2**31, 2**31, 2]),
+        change("class_names must be", class_names="abc"),
+        change("class_names must be", class_names=["a", "a", "b"]),
+        change("must be text", class_names=[1, 2, 3]),
+        change("must be text", name={}),
+        change("must be text", fingerprint=5),
+        change("format True", format=True),
+        change("tfssvae-shards.json is damaged", train=None),
         change("damaged: (23,) int64 for 25 rows", train=[9, 9, 7]),
     ],
 )
@@ -240,9 +290,12 @@ def test_the_command_line_converts_and_trains(tmp_path, monkeypatch, capsys):
     sizes = ["--set", "latent_dim=2", "--set", "hidden=(8,)", "--epochs", "1", "--out", "run"]
     assert main(["train", "m2", "--data", "shards", "--labels-per-class", "5", *sizes]) == 0
     assert main(["evaluate", "run"]) == 0
-    shutil.rmtree("shards")
+    shutil.move("shards", "again")
     capsys.readouterr()
     assert main(["evaluate", "run"]) == 2
     assert main(["convert", "digits", "run"]) == 2
+    assert main(["convert", "again", "third"]) == 2
     assert main(["convert", "digits", "more", "--shard-mb", "0"]) == 2
-    assert capsys.readouterr().err.count("\n") == 3
+    complaints = capsys.readouterr().err
+    assert complaints.count("\n") == 4
+    assert "in shards already" in complaints

@@ -32,8 +32,10 @@ with strategy.scope():
 state = restore_latest(model, folder) or {"epoch": 0, "history": None}
 print("begins at epoch", state["epoch"], flush=True)
 checkpoint = Checkpoint(folder, mid_epoch=True, every_seconds=0, history=state["history"])
-train(model, data, epochs, 50, 446, initial_epoch=state["epoch"], callbacks=[checkpoint],
-      jit_compile=False, verbose=0)
+options = {"jit_compile": False, "verbose": 0}
+if method == "vae":
+    options["validation_data"] = data.test(100)
+train(model, data, epochs, 50, 446, initial_epoch=state["epoch"], callbacks=[checkpoint], **options)
 np.savez(out, *model.get_weights(), loss=checkpoint.history["loss"])
 """
 
@@ -49,14 +51,15 @@ def free_ports(count):
 
 
 def start(tmp_path, epochs, name, folder, method="m2"):
-    """Start both workers; their results are NAME0.npz and NAME1.npz."""
+    """Start both workers, on one folder or on one each; their results are NAME0.npz, NAME1.npz."""
     workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
     processes = []
     for index in range(2):
         task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
         environment = {**os.environ, "TF_CONFIG": json.dumps(task), "CUDA_VISIBLE_DEVICES": "-1"}
         command = [sys.executable, "-W", "ignore", "-c", SCRIPT]
-        command += [str(tmp_path / f"{name}{index}"), str(folder), str(epochs), method]
+        folders = folder if isinstance(folder, list) else [folder, folder]
+        command += [str(tmp_path / f"{name}{index}"), str(folders[index]), str(epochs), method]
         with open(tmp_path / f"{name}{index}.log", "w") as log:
             processes.append(
                 subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
@@ -118,3 +121,21 @@ def test_a_killed_worker_ends_the_run_and_all_continue_from_the_last_checkpoint(
         for value, whole in zip(one, other, strict=True):
             np.testing.assert_array_equal(value, whole)
         assert losses == expected
+
+
+@pytest.mark.slow
+def test_workers_that_restored_different_checkpoints_do_not_begin(tmp_path):
+    finish(start(tmp_path, 1, "first", tmp_path / "seen"))
+    processes = start(tmp_path, 2, "apart", [tmp_path / "seen", tmp_path / "empty"])
+    for process in processes:
+        assert process.wait(200) != 0
+    for index, seen in enumerate(("step 3", "none")):
+        log = (tmp_path / f"apart{index}.log").read_text()
+        assert f"is {seen} here and another one for another worker" in log
+
+
+@pytest.mark.slow
+def test_validation_on_several_machines_is_refused_at_once(tmp_path):
+    for process in start(tmp_path, 1, "refused", tmp_path / "checkpoints", "vae"):
+        assert process.wait(200) != 0
+    assert "leave validation_data out" in (tmp_path / "refused0.log").read_text()

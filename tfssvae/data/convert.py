@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -14,7 +16,8 @@ from numpy.typing import NDArray
 
 from tfssvae.checks import InputError
 from tfssvae.data import images
-from tfssvae.data.shards import write_shards
+from tfssvae.data.arrays import Allocate
+from tfssvae.data.shards import is_shards, write_shards
 from tfssvae.data.sources import load_source
 
 
@@ -54,24 +57,27 @@ def convert(
     folder = Path(folder)
     if folder.exists():
         raise InputError(f"{folder} exists already: choose another folder, or delete it")
+    if is_shards(name):
+        raise InputError(f"{os.fspath(name)} is in shards already")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".convert-", dir=folder.parent) as scratch:
         allocate = _in_files(Path(scratch))
         source = load_source(name, data_dir, label_key, grey, image_size, num_classes, allocate)
         changed = {
-            part: None if x is None else _changed(x, grey, image_size)
+            part: None if x is None else _changed(x, grey, image_size, allocate)
             for part, x in (("x_train", source.x_train), ("x_test", source.x_test))
         }
         write_shards(folder, source._replace(**changed), shard_bytes, _show)  # type: ignore[arg-type]
     rows = len(source.y_train) + (0 if source.y_test is None else len(source.y_test))
     size = sum(file.stat().st_size for file in folder.iterdir())
-    say(f"{rows:,} rows, {size / 2**20:,.0f} MiB: tfssvae train METHOD --data {folder}")
+    path = shlex.quote(str(folder))
+    say(f"{rows:,} rows, {size / 2**20:,.0f} MiB: tfssvae train METHOD --data {path}")
     return folder
 
 
 def _in_files(folder: Path):
     """Return an `Allocate` whose arrays are in files of the folder."""
-    numbers = iter(range(1000))
+    numbers = itertools.count()
 
     def allocate(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
         file = folder / f"{next(numbers)}.npy"
@@ -80,9 +86,11 @@ def _in_files(folder: Path):
     return allocate
 
 
-def _changed(x: NDArray[Any], grey: bool, image_size: Sequence[int] | None) -> NDArray[Any]:
-    x = images.to_grey(x) if grey else x
-    return x if image_size is None else images.resize(x, image_size)
+def _changed(
+    x: NDArray[Any], grey: bool, image_size: Sequence[int] | None, allocate: Allocate
+) -> NDArray[Any]:
+    x = images.to_grey(x, allocate) if grey else x
+    return x if image_size is None else images.resize(x, image_size, allocate)
 
 
 def _show(done: int, total: int) -> None:

@@ -9,15 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tfssvae.checks import InputError, row_blocks
+from tfssvae.data.arrays import Allocate
 
 _LUMA = (299, 587, 114)  # ITU-R BT.601, in thousandths
 
 
-def to_grey(x: NDArray[Any]) -> NDArray[Any]:
+def to_grey(x: NDArray[Any], allocate: Allocate = np.empty) -> NDArray[Any]:
     """Grey images by ITU-R BT.601 luma, 0.299 R + 0.587 G + 0.114 B.
 
     Args:
         x: (n, h, w, 3) uint8 or float32; (n, h, w, 1) is returned as it is.
+        allocate: makes the array of the result.
 
     Returns:
         (n, h, w, 1) of the same dtype; uint8 values are rounded to the nearest, halves up.
@@ -30,7 +32,7 @@ def to_grey(x: NDArray[Any]) -> NDArray[Any]:
         return x
     if x.shape[-1] != 3:
         raise InputError(f"grey=True needs images with 1 or 3 channels, these have {x.shape[-1]}.")
-    grey = np.empty((*x.shape[:-1], 1), x.dtype)
+    grey = allocate((*x.shape[:-1], 1), x.dtype)
     for rows in row_blocks(x, itemsize=8):
         if x.dtype == np.uint8:
             grey[rows, ..., 0] = (x[rows] @ np.array(_LUMA, np.uint32) + 500) // 1000
@@ -41,7 +43,7 @@ def to_grey(x: NDArray[Any]) -> NDArray[Any]:
     return grey
 
 
-def resize(x: NDArray[Any], size: Sequence[int]) -> NDArray[Any]:
+def resize(x: NDArray[Any], size: Sequence[int], allocate: Allocate = np.empty) -> NDArray[Any]:
     """Images of another size, by Pillow.
 
     Shrinking averages areas (`BOX`); if any side grows, interpolation is bilinear, which Pillow
@@ -51,6 +53,7 @@ def resize(x: NDArray[Any], size: Sequence[int]) -> NDArray[Any]:
     Args:
         x: (n, h, w, c) uint8 or float32.
         size: (height, width) of the result in pixels.
+        allocate: makes the array of the result.
 
     Returns:
         (n, height, width, c) of the same dtype; `x` itself if it has that size already.
@@ -66,7 +69,7 @@ def resize(x: NDArray[Any], size: Sequence[int]) -> NDArray[Any]:
 
     shrinks = height <= x.shape[1] and width <= x.shape[2]
     method = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
-    resized = np.empty((len(x), height, width, x.shape[3]), x.dtype)
+    resized = allocate((len(x), height, width, x.shape[3]), x.dtype)
     # In float32, for in 8 bits Pillow rounds after each axis; and channel by channel, for it has no
     # float colour images.
     for row in range(len(x)):

@@ -17,6 +17,7 @@ from tfssvae.noise import Noise
 if TYPE_CHECKING:
     from tfssvae.data.dataset import Data
 
+_READS = 4  # batches read from files at once
 # Streams of random numbers that never meet.
 _LABELLED, _UNLABELLED, _BINARIZATION, _UNFEATURED = 0, 1, 2, 3
 
@@ -226,7 +227,7 @@ def training_batches(
         lambda epoch: tf.data.Dataset.range(steps).map(lambda index: (epoch, index))
     )
     counted = indices.apply(tf.data.experimental.assert_cardinality(steps))
-    batches = counted.map(load_from_position).prefetch(2)
+    batches = counted.map(load_from_position, _reads_at_once(data)).prefetch(2)
     batches.position = position
     batches.rows_per_step = order.rows_per_step
     batches.from_step = lambda step: endless_batches(data, order, step)
@@ -235,7 +236,8 @@ def training_batches(
 
 def endless_batches(data: "Data", order: Order, first_step: int) -> tf.data.Dataset:
     """Return the batches of all steps from `first_step` on."""
-    return tf.data.Dataset.counter(first_step).map(_loader(data, order)).prefetch(2)
+    steps = tf.data.Dataset.counter(first_step)
+    return steps.map(_loader(data, order), _reads_at_once(data)).prefetch(2)
 
 
 def _loader(data: "Data", order: Order):
@@ -259,6 +261,11 @@ def _loader(data: "Data", order: Order):
         return gather_batch(take, y, labelled_rows, unlabelled_rows, noise, labels)
 
     return load
+
+
+def _reads_at_once(data: "Data") -> int | None:
+    """Return how many batches are made at once, always delivered in order: several from a disk."""
+    return None if isinstance(data.x_train, np.ndarray) else _READS
 
 
 def _rows_of(x):

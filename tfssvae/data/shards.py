@@ -2,22 +2,24 @@
 
 A folder of `write_shards` holds
 
-    dataset.json                     shape, type, class names, rows and files of each part
+    tfssvae-shards.json              shape, type, class names, rows and files of each part
     train-00000-of-00003.tfrecord    tf.train.Example: "image" (raw bytes), "label" (int64)
     train-labels.npy                 (n,) int32, -1 where there is none
     train-offsets.npy                (n,) int64, where in its file the image of a row begins
     test-...                         the same of the test data, where there are any
 
-Any reader of TFRecord can use the files. Here they are mapped into memory and rows are copied from
-where they lie, so that a training run sees the rows in the order that it would have seen with all
-images in memory.
+Any reader of TFRecord can use the files. Here rows are read from where they lie, so that a training
+run sees them in the order that it would have seen with all images in memory. What is read is not
+verified again: the checksums of TFRecord are those of its own readers.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,7 @@ from tfssvae.checks import InputError, check_positive, row_blocks
 from tfssvae.data.arrays import Source
 from tfssvae.data.splits import fingerprint
 
-MANIFEST = "dataset.json"
+MANIFEST = "tfssvae-shards.json"
 _FORMAT = 1
 _PARTS = ("train", "test")
 _RECORD_HEAD = 12  # bytes of a TFRecord before its data: the length and its checksum
@@ -38,6 +40,8 @@ _RECORD_TAIL = 4
 
 class ShardedImages:
     """Rows of images in files, used as an array: `x[rows]`, `len(x)`, `x.shape`, `np.asarray(x)`.
+
+    No file is held open; reading does not hold Python's lock, so that threads read at once.
 
     Args:
         files: TFRecord files, in order.
@@ -62,8 +66,8 @@ class ShardedImages:
         self.ndim = len(self.shape)
         self.itemsize = self.dtype.itemsize
         self.fingerprint = fingerprint
-        self._row_bytes = int(np.prod(shape)) * self.itemsize
-        self._maps = [np.memmap(file, np.uint8, "r") for file in files]
+        self._row_bytes = math.prod(shape) * self.itemsize
+        self._files = list(files)
         self._ends = np.cumsum(rows)
         self._offsets = offsets
 
@@ -75,19 +79,59 @@ class ShardedImages:
         """Bytes of all rows as an array."""
         return len(self) * self._row_bytes
 
-    def __getitem__(self, rows) -> NDArray[Any]:
-        """Return a row, or rows by a slice, by indices or by a mask, as an array in memory."""
-        wanted = np.arange(len(self))[rows]
-        flat = np.ravel(wanted)
-        files = np.searchsorted(self._ends, flat, side="right")
-        found = np.empty((len(flat), self._row_bytes), np.uint8)
-        starts = self._offsets[flat]
-        for place, (file, start) in enumerate(zip(files, starts, strict=True)):
-            found[place] = self._maps[file][start : start + self._row_bytes]
-        return found.view(self.dtype).reshape(*np.shape(wanted), *self.shape[1:])
+    def __getitem__(self, key) -> NDArray[Any]:
+        """Return what the array would: `key` indexes the rows, of a tuple the first entry does.
+
+        Raises:
+            InputError: a file is gone or shorter than it was.
+        """
+        rows, *rest = key if isinstance(key, tuple) else (key,)
+        wanted = _positions(rows, len(self))
+        found = self._read(wanted.ravel()).reshape(*wanted.shape, *self.shape[1:])
+        whole = (Ellipsis,) if rows is Ellipsis else (slice(None),) * wanted.ndim
+        return found[(*whole, *rest)]
+
+    def _read(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        found = np.empty((len(rows), self._row_bytes), np.uint8)
+        files = np.searchsorted(self._ends, rows, side="right")
+        offsets = self._offsets[rows]
+        opened, handle = -1, -1
+        try:
+            for place in np.lexsort((offsets, files)):  # in the order in which they lie
+                if files[place] != opened:
+                    if handle >= 0:
+                        os.close(handle)
+                        handle = -1
+                    opened = files[place]
+                    handle = os.open(self._files[opened], os.O_RDONLY)
+                if os.preadv(handle, [found[place]], int(offsets[place])) != self._row_bytes:
+                    raise InputError(f"{self._files[opened]} has been cut off")
+        except OSError as error:
+            raise InputError(f"{self._files[opened]} cannot be read: {error.strerror}") from error
+        finally:
+            if handle >= 0:
+                os.close(handle)
+        return found.view(self.dtype)
 
     def __array__(self, dtype=None, copy=None) -> NDArray[Any]:
+        if copy is False:
+            raise ValueError("images in files become an array by copying them")
         return self[:] if dtype is None else self[:].astype(dtype)
+
+
+def _positions(rows: Any, count: int) -> NDArray[np.int64]:
+    """Return the rows that an index means, each from 0 to count - 1."""
+    if isinstance(rows, slice) or rows is Ellipsis:
+        return np.arange(count)[rows]
+    wanted = np.asarray(rows)
+    if wanted.dtype == bool or wanted.size == 0:
+        return np.arange(count)[wanted if wanted.size else wanted.astype(np.int64)]
+    if wanted.dtype.kind not in "iu":
+        raise IndexError(f"rows are whole numbers, got {wanted.dtype}")
+    outside = (wanted < -count) | (wanted >= count)
+    if outside.any():
+        raise IndexError(f"row {wanted[outside].flat[0]} is out of bounds for {count} rows")
+    return np.where(wanted < 0, wanted + count, wanted).astype(np.int64)
 
 
 def write_shards(
@@ -118,8 +162,9 @@ def write_shards(
     if source.x_test is not None and source.y_test is not None:
         parts["test"] = (source.x_test, source.y_test)
     total = sum(len(y) for _, y in parts.values())
-    unfinished = folder.with_name(f".{folder.name}-{os.getpid()}")
-    unfinished.mkdir(parents=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    unfinished.chmod(0o755)
     try:
         manifest: dict[str, Any] = {
             "format": _FORMAT,
@@ -206,27 +251,34 @@ def read_shards(folder: str | os.PathLike[str]) -> Source:
     path = folder / MANIFEST
     try:
         manifest = json.loads(path.read_text())
-        if manifest["format"] != _FORMAT:
+        if manifest["format"] is True or manifest["format"] != _FORMAT:
             raise InputError(f"{path} has format {manifest['format']}, not {_FORMAT}")
         parts = {part: _read_part(folder, part, manifest) for part in _PARTS if manifest.get(part)}
         x_train, y_train = parts["train"]
         x_test, y_test = parts.get("test", (None, None))
-        names = tuple(str(name) for name in manifest["class_names"])
+        names = tuple(manifest["class_names"])
+        texts = [*names, manifest["name"], manifest["fingerprint"]]
+        if not isinstance(manifest["class_names"], list) or len(set(names)) < max(2, len(names)):
+            raise ValueError(f"class_names must be two or more different ones, got {names}")
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError("names and fingerprint must be text")
         found = Source(
             x_train,  # type: ignore[arg-type]
             y_train,
             None if x_test is None else np.asarray(x_test),
             y_test,
             names,
-            str(manifest["name"]),
+            manifest["name"],
         )
         if any(y is not None and y.max() >= len(names) for y in (y_train, y_test)):
             raise InputError(f"{folder} is damaged: labels of more than {len(names)} classes")
         return found
     except InputError:
         raise
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged: {error!r}") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _read_part(
@@ -239,16 +291,15 @@ def _read_part(
     files = [folder / _file(part, number, len(rows)) for number in range(len(rows))]
     offsets = _read_array(folder / f"{part}-offsets.npy", np.int64, sum(rows))
     labels = _read_array(folder / f"{part}-labels.npy", np.int32, sum(rows))
-    row_bytes = int(np.prod(shape)) * np.dtype(manifest["dtype"]).itemsize
-    last = np.cumsum(rows) - 1
-    for file, row in zip(files, last, strict=True):
-        needed = int(offsets[row]) + row_bytes
-        if not file.is_file() or file.stat().st_size < needed:
+    row_bytes = math.prod(shape) * np.dtype(manifest["dtype"]).itemsize
+    starts = np.split(offsets, np.cumsum(rows)[:-1])
+    for file, first in zip(files, starts, strict=True):
+        size = file.stat().st_size if file.is_file() else 0
+        if int(first.max()) > size - row_bytes:
             raise InputError(f"{file} is missing or cut off: convert the data again")
-    starts = np.split(offsets, last[:-1] + 1)
-    if labels.min() < -1 or any(s[0] < 0 or (np.diff(s) < row_bytes).any() for s in starts):
+    if labels.min() < -1 or offsets.min() < 0:
         raise ValueError(f"labels or offsets of {part} are not those that were written")
-    known = manifest.get("fingerprint") if part == "train" else None
+    known = manifest["fingerprint"] if part == "train" else None
     return ShardedImages(files, rows, offsets, shape, manifest["dtype"], known), labels
 
 

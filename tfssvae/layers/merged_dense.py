@@ -52,7 +52,8 @@ class MergedDense(keras.layers.Layer):
         """Return activation(sum_i W_i inputs_i + bias).
 
         Args:
-            inputs: a list of (rows_i, d_i) tensors.
+            inputs: a list of (rows_i, d_i) tensors; those that are repeated alike have as many
+                rows.
             expand: a list of functions, or None where an input has its final rows, that repeat
                 the rows of a product (rows_i, units) to the rows of the output.
 

@@ -9,6 +9,7 @@ from tfssvae import layers, losses
 from tfssvae.batch import Batch
 from tfssvae.layers import Pairs
 from tfssvae.noise import Noise
+from tfssvae.replicas import of_all_replicas
 from tfssvae.schedules import linear_ramp
 from tfssvae.weights import Weight
 
@@ -125,7 +126,7 @@ def class_monitors(logits: tf.Tensor) -> dict[str, tf.Tensor]:
         return {name: tf.zeros((0,)) for name in ("entropy", "mutual_information")}
     return {
         "entropy": losses.entropy(logits),
-        "mutual_information": losses.mutual_information(logits)[None],
+        "mutual_information": losses.mutual_information(of_all_replicas(logits))[None],
     }
 
 
@@ -160,6 +161,23 @@ def draw_classes(logits: tf.Tensor, num_samples: int, noise: Noise) -> Drawn:
 def every_class(x: tf.Tensor, num_classes: int) -> Pairs:
     """Return the pairs of unlabelled images x with every class."""
     return layers.Pairs(tf.zeros((0,), tf.int32), tf.shape(x)[0], num_classes)
+
+
+def posterior_of_draws(model, x: tf.Tensor, labels: tf.Tensor, num_samples: int):
+    """Return q(z|x, y) of drawn classes, (rows,): of each class once where draws are more.
+
+    Args:
+        model: has `posterior_z(x, y, expand)` and `num_classes`.
+        x: (batch, *input_shape) images.
+        labels: (batch * num_samples,) int32, image by image.
+        num_samples: draws for each image.
+    """
+    if num_samples < model.num_classes:
+        y = tf.one_hot(labels, model.num_classes)
+        return model.posterior_z(x, y, lambda values: layers.repeat_rows(values, num_samples))
+    pairs = every_class(x, model.num_classes)
+    codes = model.posterior_z(x, pairs.y, pairs.expand)
+    return codes_of_classes(codes, labels, model.num_classes)
 
 
 def codes_of_classes(codes: tfd.Distribution, labels: tf.Tensor, num_classes: int):

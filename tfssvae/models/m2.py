@@ -19,12 +19,12 @@ from tfssvae.core import SemiSupervisedVAE, Terms
 from tfssvae.models.exact import (
     class_monitors,
     code_of_images,
-    codes_of_classes,
     draw_classes,
     every_class,
     exact_terms,
     paper_alpha,
     part_names,
+    posterior_of_draws,
     recommended_weights,
 )
 from tfssvae.noise import Noise
@@ -189,9 +189,7 @@ class M2(SemiSupervisedVAE):
         def expand(values):
             return layers.repeat_rows(values, num_samples)
 
-        pairs = every_class(x, self.num_classes)
-        every_q_z = self.posterior_z(x, pairs.y, pairs.expand)
-        q_z = codes_of_classes(every_q_z, labels, self.num_classes)
+        q_z = posterior_of_draws(self, x, labels, num_samples)
         z = layers.reparameterize(q_z, noise.normal((rows * num_samples, self.latent_dim)))
         log_joint = (
             self.likelihood.log_prob(expand(x), self.decode(z, y))

@@ -22,10 +22,10 @@ from tfssvae.core import SemiSupervisedVAE, Terms
 from tfssvae.models.exact import (
     class_monitors,
     code_of_images,
-    codes_of_classes,
     draw_classes,
     every_class,
     part_names,
+    posterior_of_draws,
 )
 from tfssvae.noise import Noise
 from tfssvae.weights import Weight
@@ -396,9 +396,7 @@ class Untapped(SemiSupervisedVAE):
         def expand(values):
             return layers.repeat_rows(values, num_samples)
 
-        pairs = every_class(x, self.num_classes)
-        every_q_z = self.posterior_z(x, pairs.y, pairs.expand)
-        q_z = codes_of_classes(every_q_z, labels, self.num_classes)
+        q_z = posterior_of_draws(self, x, labels, num_samples)
         normal = noise.normal((rows * num_samples, self.latent_dim))
         z_tilde = layers.reparameterize(q_z, normal)
         log_joint = (

@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 
 from tfssvae.checks import InputError
-from tfssvae.replicas import is_chief, num_workers
+from tfssvae.replicas import is_chief, num_workers, workers_agree
 
 _STATE, _WEIGHTS = "state.json", "model.weights.h5"
 
@@ -129,8 +129,17 @@ def restore_latest(model: keras.Model, folder) -> dict | None:
         logs so far}, or None where there is no checkpoint.
 
     Raises:
-        InputError: the checkpoint does not fit the model.
+        InputError: the checkpoint does not fit the model, or other processes that train it see
+            another one.
     """
+    steps = [int(path.name[5:]) for path in _checkpoints(Path(folder))]
+    latest = max(steps, default=-1)
+    if not workers_agree(model.distribute_strategy, latest):
+        seen = f"step {latest}" if latest >= 0 else "none"
+        raise InputError(
+            f"the latest checkpoint in {folder} is {seen} here and another one for another worker: "
+            "all have to see the same folder"
+        )
     for path in reversed(_checkpoints(Path(folder))):
         try:
             state = json.loads((path / _STATE).read_text())
@@ -147,4 +156,4 @@ def restore_latest(model: keras.Model, folder) -> dict | None:
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    return sorted(folder.glob("step-*"))
+    return sorted(path for path in folder.glob("step-*") if path.name[5:].isdigit())

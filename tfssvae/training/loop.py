@@ -20,7 +20,7 @@ from tfssvae.data.pipeline import (
     training_order,
     unfeatured_labels,
 )
-from tfssvae.replicas import of_this_replica
+from tfssvae.replicas import num_workers, of_this_replica
 
 _LOG = logging.getLogger("tfssvae")
 _STEPS_PER_CALL = 50  # enough to hide the driver, few enough for a lively progress bar
@@ -76,7 +76,7 @@ def train(
         steps_per_call: steps in one call of the compiled function; None chooses up to 50.
         jit_compile: whether XLA compiles the loop; "auto" says yes where the epochs have 2000
             steps or more, which pay for the compilation, except for half precision and
-            convolutions on a CPU, where XLA is slower.
+            convolutions on a CPU, where XLA is slower, and no for several replicas.
         resident: whether the training images are held on the device; None does so where they
             fit, and says so where they do not.
         verbose: as in `fit`.
@@ -86,7 +86,9 @@ def train(
         The History, as `fit` does.
 
     Raises:
-        InputError: the model is not compiled, or a batch is larger than the data.
+        InputError: the model is not compiled, a batch is larger than the data or cannot be shared
+            by the replicas, several replicas are to be compiled by XLA, or several machines to
+            evaluate `validation_data`.
     """
     if not model.compiled:
         raise InputError("compile the model before training: model.compile(optimizer=...)")
@@ -95,6 +97,7 @@ def train(
     steps = order.steps_per_epoch
     block = min(steps, steps_per_call or -(-steps // -(-steps // _STEPS_PER_CALL)))
     compiled = _xla_pays(model, epochs * steps) if jit_compile == "auto" else bool(jit_compile)
+    _check_strategy(model.distribute_strategy, compiled, validation_data)
     model.prepare()
     images = _resident_images(data) if resident in (None, True) else None
     if images is None:
@@ -152,19 +155,19 @@ def _resident_call(model, data: Data, order: Order, images, block: int, compiled
         lambda replica: tf.identity(images)
     )
 
+    @tf.autograph.experimental.do_not_convert  # as in `fit`
     def one_step(images, labels, labelled_rows, unlabelled_rows, drawn):
         noise = binarization_noise(data, model.steps_done)
         rows = of_this_replica(labelled_rows), of_this_replica(unlabelled_rows)
         take = partial(tf.gather, images)
         model.train_step(gather_batch(take, labels, *rows, noise, of_this_replica(drawn)))
 
-    step, compiled = _on_replicas(model, one_step, compiled)
-
     @tf.function(jit_compile=compiled)
     def steps(images, labels, unfeatured, labelled_rows, unlabelled_rows, unfeatured_rows, count):
         for index in tf.range(count):
             drawn = tf.gather(unfeatured, unfeatured_rows[index])
-            step(images, labels, labelled_rows[index], unlabelled_rows[index], drawn)
+            rows = labelled_rows[index], unlabelled_rows[index]
+            model.distribute_strategy.run(one_step, args=(images, labels, *rows, drawn))
         return model.get_metrics_result()
 
     def call(count: int) -> dict:
@@ -195,30 +198,30 @@ def _streaming_call(model, data: Data, order: Order, compiled: bool):
     return lambda count: steps(tf.constant(count))
 
 
-def _on_replicas(model, one_step, compiled: bool):
-    """Return the step of every replica, and whether XLA still has to compile what is around it."""
-    one_step = tf.autograph.experimental.do_not_convert(one_step)  # as in `fit`
-    strategy = model.distribute_strategy
-    if strategy.num_replicas_in_sync == 1:
-        return one_step, compiled
-    if compiled:  # a program of one device: what joins the replicas is outside
-        one_step = tf.function(one_step, jit_compile=True, autograph=False)
-    return lambda *args: strategy.run(one_step, args=args), False
+def _check_strategy(strategy, compiled: bool, validation_data) -> None:
+    if compiled and strategy.num_replicas_in_sync > 1:
+        raise InputError("XLA compiles the steps of one device: leave jit_compile out here")
+    if validation_data is not None and num_workers(strategy) > 1:
+        raise InputError(
+            "Keras does not evaluate a model of several machines: leave validation_data out, and "
+            "evaluate a checkpoint in a process of its own"
+        )
 
 
 def _resident_images(data: Data) -> tf.Tensor | None:
     """Return the training images as a tensor on the device, or None where they do not fit."""
     on_gpu = bool(tf.config.list_logical_devices("GPU"))
-    if not on_gpu and data.x_train.nbytes > psutil.virtual_memory().available // 2:
+    in_memory = isinstance(data.x_train, np.ndarray)
+    if not (on_gpu and in_memory) and data.x_train.nbytes > psutil.virtual_memory().available // 2:
         return None
     try:
         return tf.identity(tf.constant(np.asarray(data.x_train)))
-    except tf.errors.ResourceExhaustedError:
+    except (tf.errors.ResourceExhaustedError, MemoryError):
         return None
 
 
 def _xla_pays(model, steps: int) -> bool:
-    if steps < _XLA_PAYS_FROM_STEPS:
+    if steps < _XLA_PAYS_FROM_STEPS or model.distribute_strategy.num_replicas_in_sync > 1:
         return False
     if tf.config.list_logical_devices("GPU"):
         return True

@@ -136,3 +136,20 @@ def test_cutout_blanks_a_square():
 def test_bad_arguments_are_refused(make, message):
     with pytest.raises(tfssvae.InputError, match=message):
         make()
+
+
+def test_moves_of_a_chain_in_one_pass_are_those_one_after_the_other():
+    images = tf.constant(np.random.default_rng(0).random((9, 6, 5, 3)), tf.float32)
+    steps = [
+        layers.RandomCrop(2),
+        layers.RandomFlip(),
+        layers.RandomCrop(1),
+        layers.RandomRotation(),
+        layers.RandomFlip(),
+    ]
+    noise, expected = Noise(3, 4), images
+    for step in steps:
+        expected = step(expected, noise=noise)
+    found = layers.Chain(steps)(images, noise=Noise(3, 4))
+    np.testing.assert_array_equal(found, expected)
+    assert np.abs(found - images).max() > 0.5

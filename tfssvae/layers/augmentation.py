@@ -5,6 +5,7 @@ does is a function of (seed, step), so that runs resume exactly. Methods take on
 `augment`.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -33,6 +34,45 @@ class Augmentation(keras.layers.Layer):
         raise NotImplementedError
 
 
+class Relocation(Augmentation):
+    """A change that takes whole rows and columns of pixels elsewhere: see `positions`.
+
+    Neighbours in a `Chain` are one pass over the images.
+    """
+
+    def positions(self, images, noise: Noise) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return which row and which column of the image each of the result's comes from.
+
+        Args:
+            images: (batch, height, width, channels), of which only the shape counts.
+            noise: the random numbers of this step.
+
+        Returns:
+            (batch, height) and (batch, width) int32.
+        """
+        raise NotImplementedError
+
+    def call(self, images, noise):
+        return _relocated(images, *self.positions(images, noise))
+
+
+def _relocated(images, rows, columns) -> tf.Tensor:
+    height, width, channels = images.shape[1:]
+    index = tf.reshape(rows[:, :, None] * width + columns[:, None, :], [-1, height * width])
+    pixels = tf.reshape(images, [-1, height * width, channels])
+    moved = tf.gather(pixels, index, axis=1, batch_dims=1)
+    return tf.reshape(moved, [-1, height, width, channels])
+
+
+def _composed(steps: Sequence[Relocation], images, noise: Noise) -> tuple[tf.Tensor, tf.Tensor]:
+    rows, columns = steps[0].positions(images, noise)
+    for step in steps[1:]:
+        later_rows, later_columns = step.positions(images, noise)
+        rows = tf.gather(rows, later_rows, batch_dims=1)
+        columns = tf.gather(columns, later_columns, batch_dims=1)
+    return rows, columns
+
+
 @keras.saving.register_keras_serializable("tfssvae")
 class Chain(Augmentation):
     """Augmentations one after the other.
@@ -46,8 +86,13 @@ class Chain(Augmentation):
         self.steps = list(steps)
 
     def call(self, images, noise):
-        for step in self.steps:
-            images = step(images, noise=noise)
+        for moves, group in itertools.groupby(self.steps, lambda s: isinstance(s, Relocation)):
+            steps = list(group)
+            if moves:
+                images = _relocated(images, *_composed(steps, images, noise))
+                continue
+            for step in steps:
+                images = step(images, noise=noise)
         return images
 
     def get_config(self):
@@ -61,19 +106,19 @@ class Chain(Augmentation):
 
 
 @keras.saving.register_keras_serializable("tfssvae")
-class RandomFlip(Augmentation):
+class RandomFlip(Relocation):
     """Mirror half of the images left to right."""
 
-    def call(self, images, noise):
-        mirrored = noise.uniform((_rows(images), 1, 1, 1)) < 0.5
-        columns = tf.range(images.shape[2])
-        index = tf.where(mirrored[:, :, 0, 0], columns[::-1], columns)
-        # A gather: TensorFlow reverses an axis pixel by pixel, in three times the time.
-        return tf.gather(images, index, axis=2, batch_dims=1)
+    def positions(self, images, noise):
+        mirrored = noise.uniform((_rows(images), 1)) < 0.5
+        height, width = images.shape[1:3]
+        columns = tf.range(width)
+        every_row = tf.broadcast_to(tf.range(height), (_rows(images), height))
+        return every_row, tf.where(mirrored, columns[::-1], columns)
 
 
 @keras.saving.register_keras_serializable("tfssvae")
-class RandomCrop(Augmentation):
+class RandomCrop(Relocation):
     """Pad by reflection and cut out an image of the old size at a random place.
 
     Args:
@@ -86,18 +131,17 @@ class RandomCrop(Augmentation):
             raise InputError(f"padding must be at least 1, got {padding}")
         self.padding = int(padding)
 
-    def call(self, images, noise):
-        for axis in (1, 2):
-            size = images.shape[axis]
+    def positions(self, images, noise):
+        found = []
+        for size in images.shape[1:3]:
             if self.padding >= size:
                 raise InputError(f"padding {self.padding} is too much for images of {size} pixels")
             places = 2 * self.padding + 1
             shift = tf.floor(noise.uniform((_rows(images), 1)) * places) - self.padding
             index = tf.range(size)[None] + tf.cast(shift, tf.int32)
             # Reflection without a padded copy: -1 is pixel 1, size is pixel size - 2.
-            index = (size - 1) - tf.abs((size - 1) - tf.abs(index))
-            images = tf.gather(images, index, axis=axis, batch_dims=1)
-        return images
+            found.append((size - 1) - tf.abs((size - 1) - tf.abs(index)))
+        return tuple(found)
 
     def get_config(self):
         return {**super().get_config(), "padding": self.padding}

@@ -164,9 +164,7 @@ def check_count(value: Any, name: str) -> int:
     Raises:
         InputError: for anything else, bool included.
     """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
-        raise InputError(f"{name} must be a whole number, 0 or more, got {value!r}.")
-    return int(value)
+    return _check_whole(value, name, "a whole number, 0 or more", 0)
 
 
 def check_positive(value: Any, name: str) -> int:
@@ -175,9 +173,7 @@ def check_positive(value: Any, name: str) -> int:
     Raises:
         InputError: for anything else, bool included.
     """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise InputError(f"{name} must be a whole number and at least 1, got {value!r}")
-    return int(value)
+    return _check_whole(value, name, "a whole number and at least 1", 1)
 
 
 def check_seed(value: Any) -> int:
@@ -187,9 +183,13 @@ def check_seed(value: Any) -> int:
         InputError: for anything else, bool included.
     """
     limits = np.iinfo(np.int32)
+    return _check_whole(value, "seed", "a whole number of at most 31 bits", limits.min, limits.max)
+
+
+def _check_whole(value: Any, name: str, wanted: str, least: int, most: float = math.inf) -> int:
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or not limits.min <= value <= limits.max:
-        raise InputError(f"seed must be a whole number of at most 31 bits, got {value!r}")
+    if not whole or not least <= value <= most:
+        raise InputError(f"{name} must be {wanted}, got {value!r}")
     return int(value)
 
 

@@ -1,148 +1,194 @@
-"""Training speed of every method at its paper's MNIST networks, as a fraction of the matrix peak.
+"""Training speed of every method at its paper's networks, beside plain Keras and plain PyTorch.
 
-    tfssvae bench methods [--methods m2 adgm lvae shot_vae] [--json out.json]
+    tfssvae bench methods [--rows m2 m2_keras m2_torch ...] [--rounds 2] [--precision float32]
 
-Each method takes steps of the compiled loop with XLA, in turn, several rounds; the median step is
-reported. "least" counts the fewest operations that its dense layers need, three products each (the
-output, the gradient of the weights, the gradient of the input; the last not for images): products
-with the image once per image, products that follow the class once per (image, class) pair. The
-peak is the best rate of a square matrix product measured between the rounds. `plain_keras.py` is
-what they are compared with.
+Each row has a process of its own, in turn, several rounds; the median step is reported, and of the
+rounds the best (what a machine shared with others takes away is not the program's). "GFLOP" are the
+operations of the matrix products of a step (see `products.py`), for the plain ones those of the
+method that they write out: what they compute more is their loss. The peak is the best rate of a
+square float32 matrix product measured in any of the processes. Memory is the most that the process
+held, "first" the seconds of the first call, which traces and compiles.
+
+Steps are those of the compiled loop, with XLA where it is faster: not for convolutions nor half
+precision. `plain_keras.py` and `plain_torch.py` need no tfssvae; PyTorch is optional
+(`pip install torch`).
 """
 
 import argparse
+import importlib.util
 import json
+import os
+import resource
 import statistics
+import subprocess
+import sys
+from typing import Any, NamedTuple
 
-import keras
-import numpy as np
-import plain_keras
-import tensorflow as tf
-from measuring import CLASSES, PIXELS, StepTimer, matrix_peak
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import tfssvae
-from tfssvae.training import train
 
-K, X = CLASSES, PIXELS
-IMAGE, ROW, PAIR = "image", "row", "pair"
-"""What a product is made for: an image (no gradient of it), a row of the batch, or a pair."""
+class Row(NamedTuple):
+    """What a row measures: a method with arguments, and the images of a step."""
 
-Layer = tuple[str, int, int]
-LAYERS: dict[str, list[Layer]] = {
-    "m2": [  # classifier, encoder, decoder
-        *[(IMAGE, X, 600), (ROW, 600, K)],
-        *[(IMAGE, X, 600), (PAIR, 600, 600), (PAIR, 600, 100)],
-        *[(PAIR, 50, 600), (PAIR, 600, 600), (PAIR, 600, X)],
-    ],
-    "adgm": [  # q(a|x), classifier, q(z|a,x,y), p(a|x,y,z), p(x|y,z)
-        *[(IMAGE, X, 500), (ROW, 500, 500), (ROW, 500, 200)],
-        *[(IMAGE, X, 500), (ROW, 100, 500), (ROW, 500, K)],
-        *[(IMAGE, X, 500), (ROW, 100, 500), (PAIR, 500, 500), (PAIR, 500, 200)],
-        *[(IMAGE, X, 500), (PAIR, 100, 500), (PAIR, 500, 500), (PAIR, 500, 200)],
-        *[(PAIR, 100, 500), (PAIR, 500, 500), (PAIR, 500, X)],
-    ],
-    "lvae": [  # classifier, upwards (the class comes in at the top), downwards, decoder
-        *[(IMAGE, X, 128), (ROW, 128, K)],
-        *[(IMAGE, X, 128), (ROW, 128, 64), (ROW, 128, 128), (ROW, 128, 32), (ROW, 128, 128)],
-        (PAIR, 128, 16),
-        *[(PAIR, 8, 128), (PAIR, 128, 32), (PAIR, 16, 128), (PAIR, 128, 64)],
-        *[(PAIR, 32, 128), (PAIR, 128, X)],
-    ],
-    "shot_vae": [  # encoder with its heads, on mixed images too; decoder of one drawn class
-        *[(IMAGE, X, 500), (ROW, 500, 500), (ROW, 500, 500), (ROW, 500, 20 + K)],
-        *[("mixed", X, 500), ("mixed", 500, 500), ("mixed", 500, 500), ("mixed", 500, K)],
-        *[(ROW, 10, 500), (ROW, 500, 500), (ROW, 500, 500), (ROW, 500, X)],
-    ],
+    method: str
+    labelled: int
+    unlabelled: int
+    shape: tuple = (28, 28, 1)
+    arguments: dict[str, Any] = {}  # noqa: RUF012 - a default of a NamedTuple, never mutated
+    convolves: bool = False
+
+
+# Batches are those of published measurements of other code, or of the paper.
+ROWS = {
+    "m2": Row("m2", 100, 200),
+    "adgm": Row("adgm", 100, 100),
+    "lvae": Row("lvae", 100, 200),
+    "shot_vae": Row("shot_vae", 4, 128),
+    "cagem": Row("cagem", 100, 100, arguments={"latent_dims": [64, 32], "hidden": [1024, 512]}),
+    "untapped": Row("untapped", 1000, 1000),
+    "exon_mnist": Row("exon", 32, 96, convolves=True),
+    "exon_cifar10": Row("exon", 32, 96, (32, 32, 3), convolves=True),
+    "wide_resnet_28_2": Row(
+        "shot_vae",
+        512,
+        512,
+        (32, 32, 3),
+        {"latent_dim": 128, "backbone": "wide_resnet_28_2"},
+        convolves=True,
+    ),
 }
-BATCH = {"m2": (100, 200), "adgm": (100, 100), "lvae": (100, 200), "shot_vae": (4, 128)}
-"""Labelled and unlabelled images a step, those of published measurements of other code."""
+PLAIN = ("m2", "adgm", "lvae")  # that are also written in plain Keras and plain PyTorch
+NAMES = (*ROWS, *(f"{name}_{library}" for library in ("keras", "torch") for name in PLAIN))
+_STEPS_PER_CALL = 32
 
 
-PLAIN = "m2_plain_keras"
+def method_and_library(name: str) -> tuple[str, str]:
+    """Return the row of ROWS that a name is about, and the library that it measures."""
+    for library in ("keras", "torch"):
+        if name.removesuffix(f"_{library}") in PLAIN and name not in ROWS:
+            return name.removesuffix(f"_{library}"), library
+    return name, "tfssvae"
 
 
-def _of(name: str) -> str:
-    """Return the method that a row of the table is about."""
-    return "m2" if name == PLAIN else name
+def make_model(name: str, precision: str):
+    """Return the compiled model of a row."""
+    import keras
 
+    import tfssvae
+    from tfssvae.recipes import exon
 
-def least_operations(method: str) -> float:
-    """Return the fewest floating-point operations of one step, counted from the layers."""
-    labelled, unlabelled = BATCH[method]
-    rows = {
-        IMAGE: labelled + unlabelled,
-        ROW: labelled + unlabelled,
-        PAIR: labelled + unlabelled * K,
-        "mixed": unlabelled,
-    }
-    total = 0
-    for kind, inputs, outputs in LAYERS[method]:
-        products = 2 if inputs == X else 3
-        total += 2 * rows[kind] * inputs * outputs * products
-    return float(total)
-
-
-def make_epoch(method: str, steps: int):
-    """Return a function that trains for one epoch with a persistent model and timer."""
-    labelled, unlabelled = BATCH[_of(method)]
-    rng = np.random.default_rng(0)
-    rows = labelled + unlabelled * steps
-    x = rng.integers(0, 256, (rows, 28, 28, 1), dtype=np.uint8)
-    y = np.where(np.arange(rows) < max(labelled, K), np.arange(rows) % K, -1)
-    data = tfssvae.data.from_arrays(x, y, num_classes=K)
-    timer = StepTimer()
-    if method == PLAIN:
-        return plain_keras.make_epoch(x, y, labelled, unlabelled, timer), timer
-    model = tfssvae.METHODS[method](data.input_shape, K)
-    model.compile(keras.optimizers.Adam(3e-4))
-
-    def epoch():
-        train(
-            model,
-            data,
-            1,
-            labelled,
-            unlabelled,
-            callbacks=[timer],
-            steps_per_call=32,
-            jit_compile=True,
-            verbose=0,
+    row = ROWS[name]
+    arguments, optimizer = dict(row.arguments), keras.optimizers.Adam(3e-4)
+    if row.method == "exon":
+        found = keras.saving.deserialize_keras_object(
+            exon.settings(name.removeprefix("exon_"), 0.25, steps_per_epoch=624, epochs=600)
         )
+        arguments, optimizer = found["model"], found["optimizer"]
+    model = tfssvae.METHODS[row.method](row.shape, 10, **arguments, dtype=precision)
+    model.compile(optimizer)
+    return model
 
-    return epoch, timer
+
+def measure(name: str, steps: int, precision: str) -> dict[str, float]:
+    """Train for some steps after the first call; return the figures."""
+    import numpy as np
+
+    method, library = method_and_library(name)
+    row = ROWS[method]
+    steps = 4 if row.convolves and row.shape[0] == 32 else steps + _STEPS_PER_CALL
+    rng = np.random.default_rng(0)
+    rows = row.labelled + row.unlabelled * steps
+    x = rng.integers(0, 256, (rows, *row.shape), dtype=np.uint8)
+    y = np.where(np.arange(rows) < max(row.labelled, 10), np.arange(rows) % 10, -1)
+    if library == "torch":
+        import plain_torch
+
+        seconds = plain_torch.step_seconds(method, x, y, row.labelled, row.unlabelled, steps)
+        return {"seconds": statistics.median(seconds[1:]), "first": seconds[0], **_memory()}
+    import tensorflow as tf
+    from measuring import StepTimer, matrix_peak
+
+    timer = StepTimer()
+    found = {"peak": matrix_peak(tf.float32)}
+    if library == "keras":
+        import plain_keras
+
+        plain_keras.train(method, x, y, row.labelled, row.unlabelled, timer)
+    else:
+        import products
+
+        import tfssvae
+        from tfssvae.training import train
+
+        data = tfssvae.data.from_arrays(x, y, num_classes=10)
+        model = make_model(method, precision)
+        found["operations"] = products.step_operations(model, data, row.labelled, row.unlabelled)
+        model = make_model(method, precision)  # the count has traced the other one
+        slow = row.convolves or precision != "float32"
+        options = {
+            "steps_per_call": 1 if row.convolves else _STEPS_PER_CALL,
+            "jit_compile": not slow,
+        }
+        train(model, data, 1, row.labelled, row.unlabelled, [timer], verbose=0, **options)
+    found["seconds"] = statistics.median(timer.seconds)
+    found["first"] = timer.first
+    found["peak"] = max(found["peak"], matrix_peak(tf.float32))
+    return {**found, **_memory()}
+
+
+def _memory() -> dict[str, float]:
+    return {"memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
+
+
+def _in_process(name: str, options) -> dict[str, float]:
+    command = [sys.executable, __file__, "--measure", name, "--steps", str(options.steps)]
+    command += ["--precision", options.precision]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def main():
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    names = [*LAYERS, PLAIN]
-    parser.add_argument("--methods", nargs="+", default=names, choices=names)
-    parser.add_argument("--rounds", type=int, default=3, help="of every method in turn")
-    parser.add_argument("--steps", type=int, default=96, help="steps a round")
+    parser.add_argument("--rows", nargs="+", default=NAMES, choices=NAMES)
+    parser.add_argument("--rounds", type=int, default=2, help="of every row in turn")
+    parser.add_argument("--steps", type=int, default=96, help="that are timed in a round")
+    parser.add_argument("--precision", default="float32", help="of tfssvae's rows")
+    parser.add_argument("--measure", choices=NAMES, help=argparse.SUPPRESS)
     parser.add_argument("--json", help="file for the figures")
     options = parser.parse_args()
-    prepared = {method: make_epoch(method, options.steps) for method in options.methods}
-    peaks = []
-    for _ in range(options.rounds):
-        for epoch, _ in prepared.values():
-            peaks.append(matrix_peak(tf.float32))
-            epoch()
-    peak = max(peaks)
-    print(f"matrix peak: float32 {peak / 1e9:.0f} GFLOP/s")
-    print(f"{'method':17} {'batch':>9} {'GFLOP':>6} {'ms/step':>8} {'images/s':>9} {'of peak':>8}")
-    report = {"peak_gflops": peak / 1e9, "methods": {}}
-    for method, (_, timer) in prepared.items():
-        step, least = statistics.median(timer.seconds), least_operations(_of(method))
-        labelled, unlabelled = BATCH[_of(method)]
+    if options.measure:
+        print(json.dumps(measure(options.measure, options.steps, options.precision)))
+        return
+    names = list(dict.fromkeys(options.rows))
+    if importlib.util.find_spec("torch") is None:
+        print("PyTorch is not installed: its rows are left out")
+        names = [name for name in names if not name.endswith("_torch")]
+    needed = [method_and_library(name)[0] for name in names]
+    names = list(dict.fromkeys([*needed, *names]))  # a plain row needs the operations of its method
+    rounds = [{name: _in_process(name, options) for name in names} for _ in range(options.rounds)]
+    peak = max(found.get("peak", 0.0) for each in rounds for found in each.values())
+    print(f"matrix peak: float32 {peak / 1e9:.0f} GFLOP/s; {options.precision}")
+    print(
+        f"{'':17} {'batch':>9} {'GFLOP':>7} {'ms/step':>8} {'images/s':>9} {'of peak':>8} "
+        f"{'GiB':>5} {'first':>7}"
+    )
+    report: dict[str, Any] = {"peak_gflops": peak / 1e9, "precision": options.precision, "rows": {}}
+    for name in names:
+        best = min((each[name] for each in rounds), key=lambda found: found["seconds"])
+        method, _ = method_and_library(name)
+        row, operations = ROWS[method], rounds[0][method]["operations"]
+        fraction = operations / best["seconds"] / peak
         print(
-            f"{method:17} {f'{labelled}+{unlabelled}':>9} {least / 1e9:6.2f} {step * 1e3:8.1f} "
-            f"{unlabelled / step:9.0f} {least / step / peak:8.0%}"
+            f"{name:17} {f'{row.labelled}+{row.unlabelled}':>9} {operations / 1e9:7.2f} "
+            f"{best['seconds'] * 1e3:8.1f} {row.unlabelled / best['seconds']:9.0f} "
+            f"{fraction:8.0%} {best['memory_gib']:5.1f} {best['first']:6.1f}s"
         )
-        report["methods"][method] = {
-            "least_gflop": least / 1e9,
-            "ms": step * 1e3,
-            "unlabelled_images_per_s": unlabelled / step,
-            "fraction_of_peak": least / step / peak,
+        report["rows"][name] = {
+            **best,
+            "gflop": operations / 1e9,
+            "unlabelled_images_per_s": row.unlabelled / best["seconds"],
+            "fraction_of_peak": fraction,
         }
     if options.json:
         with open(options.json, "w") as file:

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tfssvae.losses.float32 import as_float32, sum_features
+from tfssvae.losses.float32 import as_float32, flatten, sum_features
 
 
 def bernoulli_log_prob(x, logits) -> tf.Tensor:
@@ -21,5 +21,5 @@ def bernoulli_log_prob(x, logits) -> tf.Tensor:
     >>> float(bernoulli_log_prob([[1.0, 0.0]], [[0.0, 0.0]])[0])  # 2 log(1/2)
     -1.3862943649291992
     """
-    x, logits = as_float32(x), as_float32(logits)
+    x, logits = flatten(as_float32(x)), flatten(as_float32(logits))
     return sum_features(x * logits - tf.nn.softplus(logits))

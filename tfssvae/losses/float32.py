@@ -1,4 +1,6 @@
-"""The one conversion that every loss applies to its arguments."""
+"""What every loss does to its arguments and with its values: float32, and sums over features."""
+
+import math
 
 import tensorflow as tf
 
@@ -12,6 +14,18 @@ def as_float32(values) -> tf.Tensor:
     return tf.cast(tf.convert_to_tensor(values), tf.float32)
 
 
+def flatten(values: tf.Tensor) -> tf.Tensor:
+    """Return `values` (batch, ...) as (batch, features)."""
+    return tf.reshape(values, [tf.shape(values)[0], math.prod(values.shape[1:])])
+
+
 def sum_features(values: tf.Tensor) -> tf.Tensor:
-    """Sum `values` (batch, ...) over every axis but the first: (batch,)."""
-    return tf.reduce_sum(values, axis=list(range(1, values.shape.rank)))
+    """Sum `values` (batch, ...), float32, over every axis but the first: (batch,).
+
+    On a CPU it is a product with ones, which all cores share; of a sum XLA makes a loop of one. A
+    GPU may round the factors of a product to TensorFloat-32: there it is a sum.
+    """
+    flat = flatten(values)
+    if tf.config.list_logical_devices("GPU"):
+        return tf.reduce_sum(flat, axis=-1)
+    return tf.linalg.matvec(flat, tf.ones(flat.shape[1:]))

@@ -8,7 +8,17 @@ from pathlib import Path
 from tfssvae.checks import InputError, closest
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
-NAMES = ("drivers", "methods", "match", "likelihood", "input", "overhead", "precision", "serving")
+NAMES = (
+    "drivers",
+    "methods",
+    "match",
+    "likelihood",
+    "input",
+    "overhead",
+    "precision",
+    "scaling",
+    "serving",
+)
 
 
 def bench(name: str | None, arguments: Sequence[str] = (), out: Path | None = None) -> None:

@@ -6,6 +6,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfssvae import losses
+from tfssvae.losses import float32
 
 tfd = tfp.distributions
 RNG = np.random.default_rng(0)
@@ -153,3 +154,18 @@ def test_gradients_equal_finite_differences(function):
         above = float(tf.reduce_sum(function(LOGITS + moved)))
         below = float(tf.reduce_sum(function(LOGITS - moved)))
         assert gradient[row, column] == pytest.approx((above - below) / (2 * step), abs=2e-3)
+
+
+@pytest.mark.parametrize("device", ["CPU", "GPU"])
+def test_sums_over_features_are_sums_on_every_device(device, monkeypatch):
+    found = [tf.config.LogicalDevice("/device:0", device)]
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind=None: found)
+    values = RNG.normal(size=(3, 4, 5, 2)) * 100
+    total = float32.sum_features(tf.constant(values, tf.float32))
+    np.testing.assert_allclose(total, values.sum((1, 2, 3)), rtol=1e-5, atol=1e-3)
+    graph = tf.function(float32.sum_features).get_concrete_function(
+        tf.TensorSpec((None, 4, 5, 2), tf.float32)
+    )
+    kinds = {operation.type for operation in graph.graph.get_operations()}
+    assert ("Sum" in kinds) == (device == "GPU")
+    assert float32.sum_features(tf.zeros((0, 4))).shape == (0,)

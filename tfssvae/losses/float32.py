@@ -22,10 +22,11 @@ def flatten(values: tf.Tensor) -> tf.Tensor:
 def sum_features(values: tf.Tensor) -> tf.Tensor:
     """Sum `values` (batch, ...), float32, over every axis but the first: (batch,).
 
-    On a CPU it is a product with ones, which all cores share; of a sum XLA makes a loop of one. A
-    GPU may round the factors of a product to TensorFloat-32: there it is a sum.
+    On a CPU it is a product with ones, which all cores share; of a sum XLA makes a loop of one.
+    Accelerators may round the factors of a product, to TensorFloat-32 or bfloat16: there it is a
+    sum.
     """
     flat = flatten(values)
-    if tf.config.list_logical_devices("GPU"):
-        return tf.reduce_sum(flat, axis=-1)
-    return tf.linalg.matvec(flat, tf.ones(flat.shape[1:]))
+    if all(device.device_type == "CPU" for device in tf.config.list_logical_devices()):
+        return tf.linalg.matvec(flat, tf.ones(flat.shape[1:]))
+    return tf.reduce_sum(flat, axis=-1)

@@ -19,6 +19,7 @@ from tfssvae import layers, losses, networks
 from tfssvae.batch import Batch
 from tfssvae.checks import InputError, closest
 from tfssvae.core import SemiSupervisedVAE, Terms
+from tfssvae.losses.float32 import sum_features
 from tfssvae.models.exact import (
     class_monitors,
     code_of_images,
@@ -304,7 +305,7 @@ class Untapped(SemiSupervisedVAE):
     def _distance(self, outputs, x) -> tf.Tensor:
         """Return L_x of eq. 7: (rows,)."""
         difference = tf.math.squared_difference(self.likelihood.mean(outputs), x)
-        squared = tf.reduce_sum(difference, axis=list(range(1, difference.shape.rank)))
+        squared = sum_features(difference)
         if self.image_distance == "squared":
             return squared
         return tf.sqrt(tf.maximum(squared, 2.0**-126))  # the root has no derivative at 0

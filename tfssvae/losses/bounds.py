@@ -20,7 +20,10 @@ def marginalize(values, logits) -> tf.Tensor:
     >>> float(marginalize([[1.0, 3.0]], [[0.0, 0.0]])[0])
     2.0
     """
-    return tf.einsum("bk...,bk->b...", as_float32(values), tf.nn.softmax(as_float32(logits)))
+    values, probs = as_float32(values), tf.nn.softmax(as_float32(logits))
+    for _ in values.shape[2:]:
+        probs = probs[..., None]
+    return tf.reduce_sum(values * probs, axis=1)
 
 
 def capacity_distance(values, capacity, mean=None) -> tf.Tensor:

@@ -284,11 +284,16 @@ def _add_export(commands) -> None:
         "export",
         allow_abbrev=False,
         help="export a SavedModel for TensorFlow Serving",
-        description="Write DIR/<version>/ with the signatures classify, encode, reconstruct and "
-        "generate. An existing version is never overwritten.",
+        description="Write DIR/<version>/ with the signatures classify, encode, reconstruct, "
+        "generate, score, explain, decode and styles, warm-up requests, and where the model comes "
+        "from. An existing version is never overwritten.",
     )
     parser.add_argument("run_folder", type=Path, metavar="RUN")
     parser.add_argument("directory", type=Path, metavar="DIR")
+    parser.add_argument("--version", type=int, help="number; default one more than the highest")
+    parser.add_argument(
+        "--score-samples", type=int, default=100, metavar="S", help="importance samples of score"
+    )
     parser.set_defaults(run=_export)
 
 
@@ -470,10 +475,10 @@ def _report(options) -> None:
 
 
 def _export(options) -> None:
-    from tfssvae import runs, serving
+    from tfssvae import runs
 
-    model, data = runs.load_run(options.run_folder)
-    print(f"wrote {serving.export(model, options.directory, class_names=data.class_names)}")
+    folders = options.run_folder, options.directory
+    print(f"wrote {runs.export_run(*folders, options.version, options.score_samples)}")
 
 
 def _reproduce(options) -> None:

@@ -41,6 +41,7 @@ from tfssvae.training import (
 )
 from tfssvae.training.progress import ProgressLines, StopWhenDiverged
 
+_EXAMPLES = 2000  # images that an export sees
 _EVALUATION_BATCH = 500
 _MOST_CODES = 2000  # points of a picture of the latent space
 _MIN_STEPS, _MIN_EPOCHS = 400, 20  # of a run that names no epochs
@@ -168,6 +169,48 @@ def load_run(folder: Path) -> tuple[SemiSupervisedVAE, Data]:
     return model, load_run_data(folder, read_config(folder))
 
 
+def export_run(
+    folder: Path, directory: Path, version: int | None = None, score_samples: int = 100
+) -> Path:
+    """Export the model of a run as `serving.export` does, with examples and where it comes from.
+
+    Raises:
+        InputError: the run is not finished or damaged, or `serving.export` refuses something.
+    """
+    model, data = load_run(folder)
+    metrics_file = Path(folder) / "metrics.json"
+    metrics = json.loads(metrics_file.read_text()) if metrics_file.exists() else {}
+    options = {"version": version, "score_samples": score_samples}
+    return _export(model, data, read_config(folder), metrics, Path(directory), **options)
+
+
+def _export(model, data: Data, config, metrics, directory: Path, **options) -> Path:
+    images = data.x_train if data.x_test is None else data.x_test
+    described = {name: value for name, value in config.items() if name != "data"}
+    figures = metrics.get("test", {})
+    provenance = {
+        **described,
+        "data": {
+            # No path: the folders of this machine mean nothing elsewhere.
+            **{key: value for key, value in config["data"].items() if key != "data_dir"},
+            "name": data.name,
+            "labels": len(data.labelled_indices),
+            "images_without_label": len(data.unlabelled_indices),
+            "fingerprint": data.fingerprint,
+        },
+        "test": {k: v for k, v in figures.items() if isinstance(v, (int, float))},
+        "environment": metrics.get("environment", {}),
+    }
+    return serving.export(
+        model,
+        directory,
+        class_names=data.class_names,
+        examples=np.asarray(images[: min(len(images), _EXAMPLES)]),
+        provenance=provenance,
+        **options,
+    )
+
+
 def measure(model: SemiSupervisedVAE, data: Data, part: str = "test") -> dict[str, Any]:
     """Return accuracy, calibration, bounds and latent space on test or validation rows.
 
@@ -237,7 +280,7 @@ def _train(
         if has_labels(data.y_test) and config["labelled"] and config.get("baseline", True):
             metrics["labels_alone"] = _baseline(model, data, config)
     _draw(folder / "figures", model, data, metrics)
-    exported = serving.export(model, folder / "export", class_names=data.class_names)
+    exported = _export(model, data, config, metrics, folder / "export")
     _write_json(folder / "metrics.json", metrics)
     say(_closing(folder, metrics, exported))
     return metrics

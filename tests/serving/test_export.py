@@ -15,6 +15,7 @@ from tfssvae.checks import InputError
 from tfssvae.serving import export
 
 LABELS, SEED = np.array([3, 3, 9], "int32"), np.int32(7)
+ARGUMENTS = {"labels": LABELS, "seed": SEED, "codes": np.ones((3, 4), "float32")}
 VIEWS = ["serving_default", "classify", "encode", "reconstruct"]
 FLOAT_VIEWS = ["classify_float", "encode_float", "reconstruct_float"]
 
@@ -44,7 +45,7 @@ model = tf.saved_model.load(path)
 found = {}
 for name, function in model.signatures.items():
     wanted = function.structured_input_signature[1]
-    if name == "generate":
+    if "images" not in wanted:
         values = {key: inputs[key] for key in wanted}
     else:
         values = {"images": inputs["uint8" if wanted["images"].dtype == tf.uint8 else "float32"]}
@@ -103,7 +104,7 @@ def elsewhere(path, images, tmp_path_factory):
     """The outputs of every signature, computed in a process that has only TensorFlow."""
     folder = tmp_path_factory.mktemp("elsewhere")
     as_floats = images.astype("float32") / 255
-    np.savez(folder / "inputs.npz", uint8=images, float32=as_floats, labels=LABELS, seed=SEED)
+    np.savez(folder / "inputs.npz", uint8=images, float32=as_floats, **ARGUMENTS)
     arguments = [path, folder / "inputs.npz", folder / "results.npz"]
     subprocess.run([sys.executable, "-c", ELSEWHERE, *map(str, arguments)], check=True)
     return np.load(folder / "results.npz")
@@ -203,7 +204,7 @@ def test_the_first_input_dtype_has_the_plain_names(model, tmp_path, dtypes, want
     interface = json.loads((path / "assets/interface.json").read_text())["signatures"]
     found = {name: interface[name]["inputs"]["images"]["dtype"] for name in wanted}
     assert found == wanted
-    assert len(interface) == 2 + 3 * len(wanted)
+    assert len(interface) == 3 + 6 * len(wanted)
     assert interface["serving_default"] == interface["classify"]
 
 
@@ -288,6 +289,10 @@ def test_a_second_export_has_the_weights_of_its_moment(images, tmp_path):
         ({"input_dtypes": ()}, r'"uint8", "float32" or both, the preferred first, got \(\)'),
         ({"input_dtypes": ("uint8", "int64")}, "or both, the preferred first, got"),
         ({"input_dtypes": ("uint8", "uint8")}, "or both, the preferred first, got"),
+        ({"score_samples": 0}, "score_samples must be"),
+        ({"examples": np.zeros((2, 9, 9, 1), "uint8")}, "examples must have shape"),
+        ({"provenance": {"loss": float("nan")}}, "provenance must be what JSON can say"),
+        ({"provenance": {"data": object()}}, "provenance must be what JSON can say"),
     ],
 )
 def test_bad_arguments_are_refused(model, tmp_path, arguments, message):

@@ -294,6 +294,26 @@ class EXoN(SemiSupervisedVAE):
         per_class = tf.reshape(images, [-1, self.num_classes, *self.example_shape])
         return losses.marginalize(per_class, self.predict_logits(x))
 
+    @property
+    def encoding_size(self) -> int:
+        """How many numbers `encode` gives for an image."""
+        return self.latent_dim
+
+    def images_of_encoding(self, codes):
+        """Return E[x|z] of codes (rows, d), as `encode` gives them."""
+        return self.likelihood.mean(self.decode(codes))
+
+    def codes_in_every_class(self, x):
+        """Return where images lie in their own component, in every component: (batch, K, d).
+
+        The place is that of the most probable class, in standard deviations of the prior.
+        """
+        label = tf.argmax(self.predict_logits(x), axis=-1, output_type=tf.int32)
+        mean = tf.gather(self.components(x)[0], label, axis=1, batch_dims=1)
+        deviation = tf.exp(0.5 * self.prior.log_var)
+        place = (mean - tf.gather(self.prior.mean, label)) / tf.gather(deviation, label)
+        return self.prior.mean + deviation * place[:, None]
+
     def sample_images(self, labels, noise: Noise):
         """Return E[x|z] with z drawn from the component of each label."""
         prior = layers.gaussian(

@@ -315,6 +315,16 @@ class PartedVAE(SemiSupervisedVAE):
         images = self.likelihood.mean(self.decode(u, z))
         return losses.marginalize(pairs.split(images)[1], self.head_y(h))
 
+    @property
+    def encoding_size(self) -> int:
+        """How many numbers `encode` gives for an image."""
+        return self.latent_dim + self.style_dim
+
+    def images_of_encoding(self, codes):
+        """Return E[x|u, z] of codes (rows, d_u + d_z), as `encode` gives them."""
+        u, z = codes[:, : self.latent_dim], codes[:, self.latent_dim :]
+        return self.likelihood.mean(self.decode(u, z))
+
     def sample_images(self, labels, noise: Noise):
         """Return E[x|u, z] with u drawn from the component of each label, z from its prior."""
         rows = tf.shape(labels)[0]

@@ -99,6 +99,15 @@ class Autoencoder(SemiSupervisedVAE):
         """Return E[x|z] at the mean of z."""
         return self.likelihood.mean(self.decode(self.posterior_z(x).mean()))
 
+    @property
+    def encoding_size(self) -> int:
+        """How many numbers `encode` gives for an image."""
+        return self.latent_dim
+
+    def images_of_encoding(self, codes):
+        """Return E[x|z] of codes (rows, d), as `encode` gives them."""
+        return self.likelihood.mean(self.decode(codes))
+
     def sample_images(self, labels, noise: Noise):
         """Return E[x|z] with z drawn from the prior, one for each label, which plays no part."""
         z = layers.sample_prior(self.prior, noise, tf.shape(labels)[0])

@@ -4,12 +4,25 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from tfssvae import losses
 from tfssvae.core import SemiSupervisedVAE
+from tfssvae.layers import repeat_rows, scale_images
+from tfssvae.noise import Noise
 
 SUFFIXES = {"uint8": "_uint8", "float32": "_float"}
+_SCORE_BLOCK = 50  # importance samples of each image at a time
 
 
-def make_signatures(model: SemiSupervisedVAE, input_dtypes: Sequence[str]) -> dict:
+class _Alike(Noise):
+    """The same draws for every row: what is decoded does not depend on its place in a request."""
+
+    def _draw(self, sampler, shape) -> tf.Tensor:
+        return tf.broadcast_to(super()._draw(sampler, (1, *shape[1:])), shape)
+
+
+def make_signatures(
+    model: SemiSupervisedVAE, input_dtypes: Sequence[str], score_samples: int
+) -> dict:
     """Trace the functions that a model is served by.
 
     An output never has the name of an input: converters to ONNX refuse that.
@@ -18,16 +31,29 @@ def make_signatures(model: SemiSupervisedVAE, input_dtypes: Sequence[str]) -> di
         model: the model.
         input_dtypes: "uint8" (0..255) and "float32" (0..1): the first takes the plain names,
             the other "<name>_uint8" or "<name>_float".
+        score_samples: importance samples of "score".
 
     Returns:
         name -> tf.types.experimental.ConcreteFunction, "serving_default" (which is "classify")
         among them.
     """
     found = {"generate": _trace_generate(model)}
+    if hasattr(model, "images_of_codes"):
+        found["decode"] = _trace_decode_class(model)
+    elif hasattr(model, "images_of_encoding"):
+        found["decode"] = _trace_decode(model)
     for dtype in input_dtypes:
         suffix = "" if dtype == input_dtypes[0] else SUFFIXES[dtype]
-        found.update({f"{name}{suffix}": f for name, f in _trace_views(model, dtype).items()})
+        views = _trace_views(model, dtype, score_samples)
+        found.update({f"{name}{suffix}": function for name, function in views.items()})
     return {"serving_default": found["classify"], **found}
+
+
+def code_size(model: SemiSupervisedVAE) -> int:
+    """Return how many of the last numbers of "encode" are what "decode" takes; 0 without it."""
+    if hasattr(model, "images_of_codes"):
+        return int(getattr(model, "latent_dims", [getattr(model, "latent_dim", 0)])[-1])
+    return model.encoding_size if hasattr(model, "images_of_encoding") else 0
 
 
 def describe(signatures: dict) -> dict:
@@ -51,7 +77,7 @@ def _plain(spec) -> dict:
     return {"dtype": spec.dtype.name, "shape": spec.shape.as_list()}
 
 
-def _trace_views(model: SemiSupervisedVAE, dtype: str) -> dict:
+def _trace_views(model: SemiSupervisedVAE, dtype: str, score_samples: int) -> dict:
     def classify(images):
         probabilities = model(_in_range(images), training=False)
         classes = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
@@ -63,24 +89,80 @@ def _trace_views(model: SemiSupervisedVAE, dtype: str) -> dict:
     def reconstruct(images):
         return {"reconstructions": model.reconstruct_batch(_in_range(images))}
 
+    def score(images):
+        bound = model.bound_batch(
+            _in_range(images), min(score_samples, _SCORE_BLOCK), score_samples
+        )
+        return {"log_likelihoods": bound}
+
+    def explain(images):
+        x = scale_images(_in_range(images))
+        logits = model.predict_logits(x)
+        found = {"entropies": losses.entropy(logits)}
+        if hasattr(model, "components"):
+            _, log_var = model.components(x)
+            prior_log_var = 2.0 * tf.math.log(model.prior.components().stddev())
+            found["v_nats"] = losses.marginalize(prior_log_var - log_var, logits)
+        return found
+
+    def styles(images):
+        x = scale_images(_in_range(images))
+        return {"class_images": _in_every_class(model, x)}
+
+    functions = [classify, encode, reconstruct, score, explain]
+    if hasattr(model, "images_of_codes") or hasattr(model, "codes_in_every_class"):
+        functions.append(styles)
     images = tf.TensorSpec([None, *model.example_shape], dtype, name="images")
     return {
         function.__name__: tf.function(function, input_signature=[images]).get_concrete_function()
-        for function in (classify, encode, reconstruct)
+        for function in functions
     }
+
+
+def _in_every_class(model: SemiSupervisedVAE, x: tf.Tensor) -> tf.Tensor:
+    """Return the image of each class in the style of images x: (n, K, *input_shape)."""
+    classes = model.num_classes
+    if hasattr(model, "codes_in_every_class"):
+        codes = tf.reshape(model.codes_in_every_class(x), [-1, model.latent_dim])
+        images = model.images_of_encoding(codes)
+    else:
+        codes = repeat_rows(model.posterior_mean(x)[:, -code_size(model) :], classes)
+        labels = tf.tile(tf.range(classes), [tf.shape(x)[0]])
+        images = model.images_of_codes(codes, labels, _Alike(0, 0))
+    return tf.reshape(images, [-1, classes, *model.example_shape])
+
+
+def _trace_decode_class(model: SemiSupervisedVAE):
+    def decode(codes, labels):
+        _require_labels(labels, model.num_classes)
+        return {"decoded_images": model.images_of_codes(codes, labels, _Alike(0, 0))}
+
+    codes = tf.TensorSpec([None, code_size(model)], tf.float32, name="codes")
+    labels = tf.TensorSpec([None], tf.int32, name="labels")
+    return tf.function(decode, input_signature=[codes, labels]).get_concrete_function()
+
+
+def _trace_decode(model: SemiSupervisedVAE):
+    def decode(codes):
+        return {"decoded_images": model.images_of_encoding(codes)}
+
+    codes = tf.TensorSpec([None, code_size(model)], tf.float32, name="codes")
+    return tf.function(decode, input_signature=[codes]).get_concrete_function()
 
 
 def _trace_generate(model: SemiSupervisedVAE):
     def generate(labels, seed):
-        _require(
-            tf.reduce_all((labels >= 0) & (labels < model.num_classes)),
-            f"labels must be in 0..{model.num_classes - 1}",
-        )
+        _require_labels(labels, model.num_classes)
         return {"generated_images": model.generate_batch(labels, seed)}
 
     labels = tf.TensorSpec([None], tf.int32, name="labels")
     seed = tf.TensorSpec([], tf.int32, name="seed")
     return tf.function(generate, input_signature=[labels, seed]).get_concrete_function()
+
+
+def _require_labels(labels, num_classes: int) -> None:
+    known = tf.reduce_all((labels >= 0) & (labels < num_classes))
+    _require(known, f"labels must be in 0..{num_classes - 1}")
 
 
 def _in_range(images):

@@ -1,0 +1,59 @@
+"""Requests that TensorFlow Serving sends itself before it serves a version, so that none is slow.
+
+They lie in `assets.extra/tf_serving_warmup_requests`, a TFRecord file of PredictionLog messages.
+"""
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+FILE = Path("assets.extra", "tf_serving_warmup_requests")
+_ROWS = (1, 8, 64)  # of the requests: a single image, a small batch, a large one
+
+
+def can_write() -> bool:
+    """Return whether the messages' definitions are installed (the extra "serving")."""
+    return find_spec("tensorflow_serving") is not None
+
+
+def write_warm_up(path: Path, signatures: Mapping[str, Any], examples: NDArray[Any]) -> int:
+    """Write requests to every signature, of 1, 8 and 64 rows.
+
+    Args:
+        path: the folder of the version.
+        signatures: name -> concrete function.
+        examples: (n, *input_shape) uint8 images, n at least 1; repeated where they are too few.
+
+    Returns:
+        How many requests were written.
+    """
+    from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+    file = path / FILE
+    file.parent.mkdir()
+    count = 0
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        for rows in _ROWS:
+            for name, function in signatures.items():
+                request = predict_pb2.PredictRequest()
+                request.model_spec.signature_name = name
+                for spec in function.structured_input_signature[0]:
+                    value = _value(spec, np.resize(examples, (rows, *examples.shape[1:])))
+                    request.inputs[spec.name].CopyFrom(tf.make_tensor_proto(value))
+                log = prediction_log_pb2.PredictLog(request=request)
+                writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())
+                count += 1
+    return count
+
+
+def _value(spec: tf.TensorSpec, images: NDArray[Any]) -> NDArray[Any]:
+    """Return what a signature's input could be: images, codes, labels or a seed."""
+    if spec.name == "images":
+        return images if spec.dtype == tf.uint8 else images.astype("float32") / 255.0
+    shape = [len(images) if size is None else size for size in spec.shape]
+    return np.zeros(shape, spec.dtype.as_numpy_dtype)

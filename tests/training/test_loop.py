@@ -21,8 +21,8 @@ def convolving():
 
 @pytest.mark.parametrize("gpu", [False, True])
 def test_xla_is_used_where_it_pays(monkeypatch, gpu):
-    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: ["GPU"] * gpu)
     models = M2(SHAPE, K, 2, (4,)), M2(SHAPE, K, 2, (4,), dtype="mixed_bfloat16"), convolving()
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: ["GPU"] * gpu)
     assert [loop._xla_pays(model, 2000) for model in models] == [True, gpu, gpu]
     assert not any(loop._xla_pays(model, 1999) for model in models)
 

@@ -1,0 +1,222 @@
+"""The page of the development server, in headless Chromium where there is one."""
+
+import json
+import shutil
+import time
+
+import numpy as np
+import pytest
+
+import tfssvae
+from tfssvae.serving import export
+
+webdriver = pytest.importorskip("selenium.webdriver")
+from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+
+pytestmark = [
+    pytest.mark.skipif(
+        not (shutil.which("chromium") and shutil.which("chromedriver")), reason="no Chromium here"
+    ),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.xdist_group("page"),
+]
+WIDTHS = (360, 900, 1600)
+SECONDS = 20
+
+
+@pytest.fixture(scope="module")
+def data():
+    return tfssvae.data.load("digits", labels_per_class=10)
+
+
+@pytest.fixture(scope="module")
+def address(data, tmp_path_factory, serve):
+    """A server with an M2 whose code has four numbers, and an EXoN on the plane."""
+    folder = tmp_path_factory.mktemp("models")
+    m2 = tfssvae.models.M2((8, 8, 1), 10, latent_dim=4, hidden=(32,))
+    exon = tfssvae.METHODS["exon"]((8, 8, 1), 10, latent_dim=2, hidden=(24, 16), filters=(4, 8))
+    names = ["zero <b>bold</b>", *map(str, range(1, 10))]
+    for name, model in (("m2", m2), ("exon", exon)):
+        origin = {"data": {"name": "digits", "labels": 100}, "test": {"accuracy": 0.91}}
+        export(model, folder / name, names, examples=data.x_test[:60], provenance=origin)
+    return serve(folder / "m2", folder / "exon")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    options = webdriver.ChromeOptions()
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    service = webdriver.ChromeService(shutil.which("chromedriver"))
+    driver = webdriver.Chrome(options=options, service=service)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def page(browser, address):
+    browser.set_window_size(900, 1000)
+    browser.get(address)
+    wait(lambda: "M2" in browser.find_element(By.ID, "title").text)
+    yield browser
+    problems = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    assert not [problem for problem in problems if "400" not in problem["message"]]
+
+
+def wait(condition):
+    end = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < end, "the page did not get there"
+        time.sleep(0.05)
+
+
+def text(page, name):
+    return page.find_element(By.ID, name).text
+
+
+def is_classified(page):
+    return "%" in text(page, "verdict")
+
+
+def pixels(page, name):
+    """The grey values of a canvas."""
+    script = """
+        const canvas = document.getElementById(arguments[0]);
+        return [canvas.width, canvas.height, Array.from(
+            canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data)];
+    """
+    width, height, values = page.execute_script(script, name)
+    return np.array(values, "uint8").reshape(height, width, 4)[..., 0]
+
+
+def draw(page):
+    pad = page.find_element(By.ID, "pad")
+    actions = ActionChains(page, duration=20).move_to_element_with_offset(pad, 0, -80)
+    actions.click_and_hold().move_by_offset(0, 60).move_by_offset(10, 90).release().perform()
+    wait(lambda: is_classified(page))
+
+
+def test_a_drawing_is_classified_reconstructed_and_shown_in_every_class(page):
+    draw(page)
+    assert pixels(page, "seen").shape == (8, 8)
+    assert pixels(page, "seen").max() > 100
+    assert pixels(page, "reconstruction").shape == (8, 8)
+    assert len(page.find_elements(By.CSS_SELECTOR, "#bars li")) == 10
+    assert len(page.find_elements(By.CSS_SELECTOR, "#styles canvas")) == 10
+    assert "entropy" in text(page, "facts")
+    assert "nats, 100 samples" in text(page, "facts")
+    assert "100 labels" in text(page, "origin")
+    page.find_element(By.ID, "clear").click()
+    assert text(page, "verdict") == "Nothing yet."
+    assert pixels(page, "pad").max() == 0
+
+
+def test_what_it_shows_is_what_the_model_says(page, address, data, tmp_path):
+    from PIL import Image
+
+    image = data.x_test[3]
+    file = tmp_path / "digit.png"
+    Image.fromarray(image[..., 0]).resize((280, 280), Image.Resampling.NEAREST).save(file)
+    page.find_element(By.ID, "file").send_keys(str(file))
+    wait(lambda: is_classified(page))
+    np.testing.assert_allclose(pixels(page, "seen"), image[..., 0], atol=2)
+    shown = page.execute_script(
+        "return Array.from(document.querySelectorAll('#bars li span:last-child'))"
+        ".map((part) => parseFloat(part.textContent))"
+    )
+    sent = page.execute_async_script(
+        """
+        const done = arguments[1];
+        fetch("/v1/models/m2:predict", {method: "POST",
+            body: JSON.stringify({signature_name: "classify", inputs: {images: arguments[0]}})})
+            .then((answer) => answer.json()).then((found) => done(found.outputs.probabilities[0]));
+        """,
+        [image.tolist()],
+    )
+    np.testing.assert_allclose(shown, 100 * np.array(sent), atol=0.2)
+
+
+def test_it_is_usable_by_keyboard_alone(page):
+    pad = page.find_element(By.ID, "pad")
+    page.execute_script("arguments[0].focus()", pad)
+    ActionChains(page).send_keys(" ", *[Keys.ARROW_DOWN] * 8, " ").perform()
+    wait(lambda: is_classified(page))
+    assert "Pen up" in text(page, "pad-hint")
+    reached = set()
+    for _ in range(12):
+        ActionChains(page).send_keys(Keys.TAB).perform()
+        reached.add(page.switch_to.active_element.get_attribute("id"))
+    assert {"clear", "file", "invert", "class", "generate", "plane", "walk-class"} <= reached
+
+
+def test_the_point_on_the_plane_moves_by_mouse_and_by_keys(page):
+    wait(lambda: "standard deviations" in text(page, "place"))
+    before = pixels(page, "walked")
+    plane = page.find_element(By.ID, "plane")
+    ActionChains(page).move_to_element_with_offset(plane, 90, -90).click().perform()
+    assert text(page, "place") != "at 0.0, 0.0 standard deviations"
+    wait(lambda: np.any(pixels(page, "walked") != before))
+    place = text(page, "place")
+    ActionChains(page).send_keys(Keys.ARROW_LEFT).perform()  # the click has given it the focus
+    assert text(page, "place") != place
+
+
+def test_another_model_and_a_generated_image(page):
+    page.find_element(By.CSS_SELECTOR, "#models option[value=exon]").click()
+    wait(lambda: "EXoN" in text(page, "title"))
+    assert not page.find_element(By.ID, "walk-class").is_displayed()  # the class is in the code
+    page.find_element(By.ID, "generate").click()
+    wait(lambda: is_classified(page))
+    assert "V-nat" in text(page, "facts")
+    assert len(page.find_elements(By.CSS_SELECTOR, "#styles canvas")) == 10
+
+
+def test_a_file_that_is_no_image_is_refused_in_words(page, tmp_path):
+    file = tmp_path / "words.png"
+    file.write_text("no image")
+    page.find_element(By.ID, "file").send_keys(str(file))
+    wait(lambda: "words.png is not an image" in text(page, "trouble"))
+    draw(page)
+    assert not page.find_element(By.ID, "trouble").is_displayed()
+
+
+def test_names_are_text(page):
+    draw(page)
+    assert "zero <b>bold</b>" in text(page, "bars")
+    assert not page.find_elements(By.CSS_SELECTOR, "#bars b, #styles b")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_overlaps_or_sticks_out(page, width, tmp_path):
+    page.set_window_size(width, 1200)
+    draw(page)
+    found = page.execute_script(
+        """
+        const boxes = Array.from(document.querySelectorAll("main > section"))
+            .map((part) => part.getBoundingClientRect());
+        const over = (a, b) => a.left < b.right - 1 && b.left < a.right - 1
+            && a.top < b.bottom - 1 && b.top < a.bottom - 1;
+        const shown = Array.from(document.querySelectorAll("section *"))
+            .filter((part) => part.checkVisibility() && !part.closest("label.button"));
+        return {
+            wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+            overlaps: boxes.some((a, i) => boxes.some((b, j) => i < j && over(a, b))),
+            out: shown.filter((part) => part.getBoundingClientRect().right
+                > part.closest("section").getBoundingClientRect().right + 1).map((p) => p.outerHTML),
+            sections: boxes.length,
+        };
+        """
+    )
+    assert found == {"wide": 0, "overlaps": False, "out": [], "sections": 5}
+
+
+def test_a_model_of_others_has_no_page(address, page):
+    answer = page.execute_async_script(
+        "const done = arguments[0]; fetch('/models/nobody').then(async (answer) => "
+        "done([answer.status, await answer.text()]));"
+    )
+    assert answer[0] == 404
+    assert "error" in json.loads(answer[1])

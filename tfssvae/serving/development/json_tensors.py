@@ -287,9 +287,7 @@ def _ragged(items: list, shape: list[int]) -> Failure:
 
 def _wrong_type(item: Any, dtype: tf.DType) -> Failure:
     kind = _KINDS.get(type(item), "Number")
-    return invalid(
-        f"JSON Value: {_shown(item)} Type: {kind} is not of expected type: {dtype.name}"
-    )
+    return invalid(f"JSON Value: {_shown(item)} Type: {kind} is not of expected type: {dtype.name}")
 
 
 def _shown(value: Any) -> str:

@@ -1,10 +1,9 @@
 """One version of a model in memory: its signatures, checks of inputs, and calls."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
@@ -60,18 +59,12 @@ class LoadedModel:
         for name, info in wanted.items():
             _check_input(name, info, inputs[name])
 
-    def run(
-        self,
-        signature: str,
-        inputs: Mapping[str, NDArray[Any]],
-        outputs: Sequence[str] = (),
-    ) -> Arrays:
+    def run(self, signature: str, inputs: Mapping[str, NDArray[Any]]) -> Arrays:
         """Call a signature.
 
         Args:
             signature: a name that the model has, or "" for the default one.
             inputs: name -> array, checked by `check`.
-            outputs: the names of the outputs that are wanted; none is all of them.
 
         Returns:
             output name -> array.
@@ -84,7 +77,7 @@ class LoadedModel:
             found = function(**{name: tf.constant(value) for name, value in inputs.items()})
         except tf.errors.OpError as error:
             raise from_tensorflow(error) from error
-        return {name: found[name].numpy() for name in outputs or sorted(found)}
+        return {name: value.numpy() for name, value in found.items()}
 
 
 def has_saved_model(path: Path) -> bool:

@@ -195,7 +195,8 @@ def _open(folder: _Folder) -> None:
     if folder.latest is None:
         newest = folder.versions[max(folder.versions)]
         raise InputError(
-            f"{newest.path} is not a SavedModel that can be loaded ({newest.error}): export it again"
+            f"{newest.path} is not a SavedModel that can be loaded ({newest.error}): "
+            "export it again"
         )
 
 

@@ -138,7 +138,9 @@ class _Api:
 
     async def _read_body(self, request: Request) -> bytes | Response:
         limit = self.max_request_bytes
-        too_large = ClosingResponse(413, f"the body is larger than {limit} bytes (--max-request-mb)")
+        too_large = ClosingResponse(
+            413, f"the body is larger than {limit} bytes (--max-request-mb)"
+        )
         # uvicorn has refused anything but digits here.
         if int(request.headers.get("content-length", 0)) > limit:
             return too_large

@@ -7,6 +7,13 @@ from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "tfssvae/__init__.py").read_text())[1]
+SERVING = [
+    "tensorflow-serving-api>=2.19,<3",
+    "grpcio>=1.70,<2",
+    "starlette>=0.46,<2",
+    "uvicorn>=0.34,<1",
+    "h11>=0.14,<1",
+]
 
 setup(
     name="tfssvae",
@@ -42,8 +49,9 @@ setup(
             "ruff>=0.9",
             "mypy>=1.14",
             "scikit-image>=0.25",
+            *SERVING,
         ],
-        "serving": ["tensorflow-serving-api>=2.19,<3"],
+        "serving": SERVING,
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
     },
     entry_points={"console_scripts": ["tfssvae=tfssvae.cli:main"]},

@@ -23,7 +23,7 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     packages=find_packages(include=["tfssvae", "tfssvae.*"]),
-    package_data={"tfssvae": ["py.typed"]},
+    package_data={"tfssvae": ["py.typed", "serving/development/page/*"]},
     python_requires=">=3.10,<3.14",
     install_requires=[
         # Keras, TFP and their shim are tested together with one minor version of TensorFlow.
@@ -49,6 +49,7 @@ setup(
             "ruff>=0.9",
             "mypy>=1.14",
             "scikit-image>=0.25",
+            "selenium>=4.20,<5",  # of the page, where Chromium and its driver are installed
             *SERVING,
         ],
         "serving": SERVING,

@@ -30,6 +30,7 @@ class LoadedModel:
     def __init__(self, name: str, version: int, path: Path) -> None:
         self.name = name
         self.version = version
+        self.path = path
         self.signatures = _read_signatures(path)
         self._model = tf.saved_model.load(str(path))
 

@@ -22,6 +22,7 @@ from tfssvae.serving.development.batching import Batcher, OneByOne, Runner
 from tfssvae.serving.development.grpc_service import add_services
 from tfssvae.serving.development.impatient_protocol import ImpatientProtocol
 from tfssvae.serving.development.model_store import ModelStore
+from tfssvae.serving.development.page_routes import page_routes
 from tfssvae.serving.development.rest_app import make_app
 
 _log = logging.getLogger("tfssvae.serving.development")
@@ -85,6 +86,7 @@ def serve(models: Mapping[str, Path], settings: Settings) -> None:
         host = _in_address(settings.host)
         for name in models:
             print(f"{name}: http://{host}:{ports.rest}/v1/models/{name}")
+        print(f"a page to try them on: http://{host}:{ports.rest}/")
         print(f"REST at {host}:{ports.rest}, gRPC at {host}:{ports.grpc}; Ctrl-C stops", flush=True)
         stopped.wait()
 
@@ -115,7 +117,7 @@ def running(models: Mapping[str, Path], settings: Settings) -> Iterator[Ports]:
     runner = _runner(settings, pool)
     limit = int(settings.max_request_mb * 2**20)
     add_services(rpc, store, runner, limit)
-    app = make_app(store, runner, pool, limit, settings.body_seconds)
+    app = make_app(store, runner, pool, limit, settings.body_seconds, page_routes(store))
     web = _web_server(app)
     thread = threading.Thread(target=web.run, args=([listener],), name="rest", daemon=True)
     rpc.start()

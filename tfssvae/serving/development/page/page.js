@@ -112,6 +112,7 @@ function stroke(x, y, nextX, nextY) {
 }
 
 function changed() {
+  tell(null);
   clearTimeout(timer);
   timer = setTimeout(() => { pixels = shrink($("pad")); ask(); }, WAIT);
 }
@@ -155,6 +156,7 @@ function padKey(event) {
 
 async function open(file) {
   if (!file) return;
+  tell(null);
   try {
     const bitmap = await createImageBitmap(file).catch(() => {
       throw new Error(`${file.name} is not an image that this browser can read.`);
@@ -167,7 +169,6 @@ async function open(file) {
     context.filter = $("invert").checked ? "invert(1)" : "none";
     context.drawImage(bitmap, (pad.width - width) / 2, (pad.height - height) / 2, width, height);
     context.filter = "none";
-    tell(null);
     changed();
   } catch (error) {
     tell(error);
@@ -183,6 +184,7 @@ function invert() {
 }
 
 async function generate() {
+  tell(null);
   try {
     const { generated_images: [image] } = await call("generate",
       { labels: [Number($("class").value)], seed: Math.floor(Math.random() * 2 ** 31) });
@@ -192,7 +194,6 @@ async function generate() {
     context.imageSmoothingEnabled = false;
     context.drawImage(small, 0, 0, $("pad").width, $("pad").height);
     pixels = image.map((row) => row.map((cell) => cell.map((value) => Math.round(255 * value))));
-    tell(null);
     await ask();
   } catch (error) {
     tell(error);
@@ -217,7 +218,6 @@ async function ask() {
     showFacts(found);
     if (found.class_images) showStyles(found.class_images[0], found.classes[0]);
     if (model.interface.plane) walkTo(found.codes[0], found.classes[0]);
-    tell(null);
   } catch (error) {
     if (number === asked) tell(error);
   }
@@ -327,7 +327,6 @@ async function walk() {
       if ("labels" in model.interface.signatures.decode.inputs) inputs.labels = [Number($("walk-class").value)];
       const { decoded_images: [image] } = await call("decode", inputs);
       show($("walked"), image);
-      tell(null);
     } while (again);
   } catch (error) {
     tell(error);
@@ -343,6 +342,7 @@ function onPlane(event) {
   const inside = (value) => Math.max(-REACH, Math.min(REACH, value));
   point[0] = inside((x / $("plane").width - 0.5) * 2 * REACH);
   point[1] = inside((0.5 - y / $("plane").height) * 2 * REACH);
+  tell(null);
   walk();
 }
 
@@ -352,6 +352,7 @@ function planeKey(event) {
   point[0] = Math.max(-REACH, Math.min(REACH, point[0] + right / 5));
   point[1] = Math.max(-REACH, Math.min(REACH, point[1] - down / 5));
   event.preventDefault();
+  tell(null);
   walk();
 }
 
@@ -408,7 +409,7 @@ $("invert").addEventListener("change", invert);
 $("generate").addEventListener("click", generate);
 $("file").addEventListener("change", (event) => { open(event.target.files[0]); event.target.value = ""; });
 $("walk-class").addEventListener("change", walk);
-$("models").addEventListener("change", () => take($("models").value).catch(tell));
+$("models").addEventListener("change", () => { tell(null); take($("models").value).catch(tell); });
 for (const kind of ["dragover", "drop", "dragleave"]) {
   $("given").addEventListener(kind, (event) => {
     event.preventDefault();

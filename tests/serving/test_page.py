@@ -118,6 +118,19 @@ def test_a_drawing_is_classified_reconstructed_and_shown_in_every_class(page):
     assert pixels(page, "pad").max() == 0
 
 
+def test_strokes_are_centred_as_mnist_does_unless_told_otherwise(page):
+    draw(page)  # a line near the left edge would not be in the middle by itself
+    wait(lambda: pixels(page, "seen").max() > 100)
+    seen = pixels(page, "seen").astype(float)
+    rows, columns = np.indices(seen.shape)
+    centre = [(seen * axis).sum() / seen.sum() for axis in (rows, columns)]
+    np.testing.assert_allclose(centre, 3.5, atol=0.3)
+    height = np.flatnonzero(seen.sum(axis=1) > 60)
+    assert np.ptp(height) + 1 in (6, 7)  # 20/28 of 8 rows
+    page.find_element(By.ID, "centre").click()
+    wait(lambda: np.any(pixels(page, "seen") != seen))
+
+
 def test_what_it_shows_is_what_the_model_says(page, address, data, tmp_path):
     from PIL import Image
 
@@ -150,7 +163,7 @@ def test_it_is_usable_by_keyboard_alone(page):
     wait(lambda: is_classified(page))
     assert "Pen up" in text(page, "pad-hint")
     reached = set()
-    for _ in range(12):
+    for _ in range(13):
         ActionChains(page).send_keys(Keys.TAB).perform()
         reached.add(page.switch_to.active_element.get_attribute("id"))
     assert {"clear", "file", "invert", "class", "generate", "plane", "walk-class"} <= reached

@@ -8,6 +8,7 @@ let model = null;         // {name, interface, classes, provenance}
 let pixels = null;        // the image as the model takes it: h x w x c, 0..255
 let asked = 0;            // number of the last question: older answers are dropped
 let timer = 0;
+let drawn = true;         // whether the pad holds strokes only, and no image that was opened
 const pen = { x: 140, y: 140, down: false };
 const point = [0, 0];     // on the plane, in standard deviations
 
@@ -86,6 +87,31 @@ function shrink(source) {
   return found;
 }
 
+// A drawing as MNIST's digits are: its longer side 20/28 of the frame, its centre of mass in the middle.
+function centred(source) {
+  const { width, height } = source;
+  const data = source.getContext("2d").getImageData(0, 0, width, height).data;
+  let [left, right, top, bottom, mass, x, y] = [width, -1, height, -1, 0, 0, 0];
+  for (let i = 0; i < height; i++)
+    for (let j = 0; j < width; j++) {
+      const value = data[4 * (i * width + j)];
+      if (!value) continue;
+      [left, right, top, bottom] = [Math.min(left, j), Math.max(right, j), Math.min(top, i), Math.max(bottom, i)];
+      mass += value;
+      x += j * value;
+      y += i * value;
+    }
+  if (!mass) return source;
+  const scale = (20 / 28) * width / Math.max(right - left + 1, bottom - top + 1);
+  const found = document.createElement("canvas");
+  Object.assign(found, { width, height });
+  const context = found.getContext("2d");
+  context.fillStyle = "#000";
+  context.fillRect(0, 0, width, height);
+  context.drawImage(source, width / 2 - scale * x / mass, height / 2 - scale * y / mass, scale * width, scale * height);
+  return found;
+}
+
 // The pad ------------------------------------------------------------------------------------
 
 function clearPad() {
@@ -93,6 +119,7 @@ function clearPad() {
   context.fillStyle = "#000";
   context.fillRect(0, 0, $("pad").width, $("pad").height);
   pixels = null;
+  drawn = true;
   asked++;
   $("verdict").textContent = "Nothing yet.";
   for (const id of ["bars", "facts", "styles"]) $(id).replaceChildren();
@@ -114,7 +141,10 @@ function stroke(x, y, nextX, nextY) {
 function changed() {
   tell(null);
   clearTimeout(timer);
-  timer = setTimeout(() => { pixels = shrink($("pad")); ask(); }, WAIT);
+  timer = setTimeout(() => {
+    pixels = shrink(drawn && $("centre").checked ? centred($("pad")) : $("pad"));
+    ask();
+  }, WAIT);
 }
 
 function place(canvas, event) {
@@ -169,6 +199,7 @@ async function open(file) {
     context.filter = $("invert").checked ? "invert(1)" : "none";
     context.drawImage(bitmap, (pad.width - width) / 2, (pad.height - height) / 2, width, height);
     context.filter = "none";
+    drawn = false;
     changed();
   } catch (error) {
     tell(error);
@@ -188,6 +219,7 @@ async function generate() {
   try {
     const { generated_images: [image] } = await call("generate",
       { labels: [Number($("class").value)], seed: Math.floor(Math.random() * 2 ** 31) });
+    drawn = false;
     const small = document.createElement("canvas");
     show(small, image);
     const context = $("pad").getContext("2d");
@@ -405,6 +437,7 @@ for (const kind of ["pointerdown", "pointermove", "pointerup", "pointercancel"])
 $("pad").addEventListener("keydown", padKey);
 $("plane").addEventListener("keydown", planeKey);
 $("clear").addEventListener("click", () => { clearPad(); tell(null); });
+$("centre").addEventListener("change", () => { if (pixels) changed(); });
 $("invert").addEventListener("change", invert);
 $("generate").addEventListener("click", generate);
 $("file").addEventListener("change", (event) => { open(event.target.files[0]); event.target.value = ""; });

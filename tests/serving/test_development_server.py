@@ -704,6 +704,18 @@ def test_a_client_that_goes_away_harms_nobody(server):
     assert predict(server, instances=[ROW])[0] == 200
 
 
+def test_small_answers_are_not_held_back(plain):
+    """Packets that wait for an acknowledgement take 40 ms each."""
+    body, seconds = json.dumps({"instances": [ROW]}), []
+    with closing(http.client.HTTPConnection("127.0.0.1", plain.rest, timeout=20)) as connection:
+        for _ in range(30):
+            start = time.perf_counter()
+            connection.request("POST", PREDICT, body)
+            connection.getresponse().read()
+            seconds.append(time.perf_counter() - start)
+    assert np.median(seconds) < 0.03
+
+
 def eventually(condition):
     deadline = time.monotonic() + 20
     while not condition():

@@ -329,9 +329,9 @@ def _unicode(item: bytes) -> str:
 
 def _shortest(value: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return doubles with few digits that are the same float32: 0.2, not 0.20000000298023224."""
-    exact = value.astype(np.float64)
-    found = exact.copy()
     with np.errstate(all="ignore"):
+        exact = value.astype(np.float64)
+        found = exact.copy()
         exponent = np.floor(np.log10(np.abs(exact)))
         for digits in (9, 8, 7, 6):
             scale = 10.0 ** (digits - 1 - exponent)

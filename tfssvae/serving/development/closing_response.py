@@ -15,9 +15,11 @@ class ClosingResponse(Response):
     Args:
         status: the HTTP status.
         message: what the client is told.
+        still_sending: whether the client is in the middle of its body.
     """
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, still_sending: bool) -> None:
+        self.still_sending = still_sending
         super().__init__(
             json.dumps({"error": message}),
             status,
@@ -31,7 +33,7 @@ class ClosingResponse(Response):
         await send({"type": "http.response.body", "body": self.body, "more_body": True})
         # A connection that is closed while the client still sends is reset, and many clients then
         # never see the answer. One that waits for "100 Continue" sends nothing.
-        if not any(name == b"expect" for name, _ in scope["headers"]):
+        if self.still_sending and not any(name == b"expect" for name, _ in scope["headers"]):
             await _drop_body(receive)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

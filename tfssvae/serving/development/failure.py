@@ -1,5 +1,7 @@
 """Why a request cannot be answered, in the terms of both protocols."""
 
+import re
+
 import tensorflow as tf
 
 # TensorFlow Serving's table from canonical status codes to those of HTTP.
@@ -67,9 +69,12 @@ def invalid(message: str) -> Failure:
 
 
 def from_tensorflow(error: tf.errors.OpError) -> Failure:
-    """Return what a client is told of an error inside a model.
+    """Return what a client is told of an error inside a model: the message of the operation.
 
     >>> from_tensorflow(tf.errors.InvalidArgumentError(None, None, "labels must be in 0..9")).code
     'INVALID_ARGUMENT'
     """
-    return Failure(_CANONICAL.get(error.error_code, "INTERNAL"), error.message)
+    # Python puts a heading and the name of its wrapper around what TensorFlow Serving gives.
+    message = error.message.rpartition("<stack traces unavailable>\n")[2]
+    message = re.sub(r" \[Op:\w+\]$", "", message)
+    return Failure(_CANONICAL.get(error.error_code, "INTERNAL"), message)

@@ -142,9 +142,9 @@ def tensor_from_json(value: Any, dtype: tf.DType) -> NDArray[Any]:
     while items and type(items[0]) is list:
         if not all(type(item) is list for item in items):
             raise _ragged(items, shape)
-        shape.append(len(items[0]))
-        if set(map(len, items)) != {shape[-1]}:
+        if len(set(map(len, items))) > 1:
             raise _ragged(items, shape)
+        shape.append(len(items[0]))
         if len(shape) > _MAX_RANK:
             raise invalid(f"lists are nested deeper than {_MAX_RANK}")
         items = list(chain.from_iterable(items))
@@ -234,7 +234,7 @@ def _floats(items: list, dtype: tf.DType) -> NDArray[Any]:
     values = np.array(items, np.float64)
     finite = values[np.isfinite(values)]
     if finite.size and np.abs(finite).max() > dtype.max:
-        raise _outside(items, dtype.min, dtype.max, dtype)
+        raise _outside(items, float(dtype.min), float(dtype.max), dtype)
     return values.astype(dtype.as_numpy_dtype)
 
 
@@ -329,9 +329,9 @@ def _unicode(item: bytes) -> str:
 
 def _shortest(value: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return doubles with few digits that are the same float32: 0.2, not 0.20000000298023224."""
-    exact = value.astype(np.float64)
-    found = exact.copy()
     with np.errstate(all="ignore"):
+        exact = value.astype(np.float64)
+        found = exact.copy()
         exponent = np.floor(np.log10(np.abs(exact)))
         for digits in (9, 8, 7, 6):
             scale = 10.0 ** (digits - 1 - exponent)

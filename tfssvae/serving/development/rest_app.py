@@ -138,9 +138,8 @@ class _Api:
 
     async def _read_body(self, request: Request) -> bytes | Response:
         limit = self.max_request_bytes
-        too_large = ClosingResponse(
-            413, f"the body is larger than {limit} bytes (--max-request-mb)"
-        )
+        message = f"the body is larger than {limit} bytes (--max-request-mb)"
+        too_large = ClosingResponse(413, message, still_sending=True)
         # uvicorn has refused anything but digits here.
         if int(request.headers.get("content-length", 0)) > limit:
             return too_large
@@ -156,9 +155,10 @@ class _Api:
         try:
             return await asyncio.wait_for(read(), self.body_seconds) or bytes(body)
         except asyncio.TimeoutError:
-            return ClosingResponse(408, f"the body did not arrive within {self.body_seconds:g} s")
+            message = f"the body did not arrive within {self.body_seconds:g} s"
+            return ClosingResponse(408, message, still_sending=False)
         except ClientDisconnect:
-            return ClosingResponse(400, "the client went away")
+            return ClosingResponse(400, "the client went away", still_sending=False)
 
 
 def _version(match: re.Match) -> int | None:

@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -80,15 +80,24 @@ def serve(models: Mapping[str, Path], settings: Settings) -> None:
     _log.setLevel(logging.INFO)
     _log.propagate = False
     stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
-    with running(models, settings) as ports:
+    with _handlers(lambda *_: stopped.set()), running(models, settings) as ports:
         host = _in_address(settings.host)
         for name in models:
             print(f"{name}: http://{host}:{ports.rest}/v1/models/{name}")
         print(f"a page to try them on: http://{host}:{ports.rest}/")
         print(f"REST at {host}:{ports.rest}, gRPC at {host}:{ports.grpc}; Ctrl-C stops", flush=True)
         stopped.wait()
+
+
+@contextmanager
+def _handlers(handler: Callable) -> Iterator[None]:
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, handler) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, earlier in zip(numbers, before, strict=True):
+            signal.signal(number, earlier)
 
 
 @contextmanager
@@ -105,15 +114,16 @@ def running(models: Mapping[str, Path], settings: Settings) -> Iterator[Ports]:
     Raises:
         InputError: a folder has no version that can be loaded, or a port cannot be had.
     """
-    listener = _listen(settings.host, settings.rest_port)
+    listener = _listen("--rest-port", settings.host, settings.rest_port)
+    rpc = _grpc_server(settings)
     try:
-        pool = ThreadPoolExecutor(_cores(), "tensorflow")
-        rpc = _grpc_server(settings)
         ports = Ports(listener.getsockname()[1], _bind(rpc, settings))
         store = ModelStore(models, settings.poll_seconds)
     except BaseException:
+        rpc.stop(None)
         listener.close()
         raise
+    pool = ThreadPoolExecutor(_cores(), "tensorflow")
     runner = _runner(settings, pool)
     limit = int(settings.max_request_mb * 2**20)
     add_services(rpc, store, runner, limit)
@@ -176,16 +186,17 @@ def _wait_for(web: uvicorn.Server, thread: threading.Thread) -> None:
         time.sleep(0.01)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(option: str, host: str, port: int) -> socket.socket:
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM
+        )[0]
     except OSError as error:
         raise InputError(
             f"--host {host} is no address of this machine ({error.strerror})"
         ) from None
-    # asyncio turns Nagle's algorithm off for sockets that say they are TCP; an answer of two writes
-    # would otherwise wait 40 ms for the client to acknowledge the first.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    # With the protocol's number: asyncio turns off the delay of small packets for TCP alone.
+    listener = socket.socket(family, kind, protocol)
     # Ports of connections that were closed a moment ago can be had at once.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -194,7 +205,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.listen(2048)
     except OSError as error:
         listener.close()
-        raise _no_port("--rest-port", host, port, str(error.strerror)) from None
+        raise _no_port(option, host, port, str(error.strerror)) from None
     return listener
 
 
@@ -211,15 +222,13 @@ def _grpc_server(settings: Settings) -> grpc.Server:
 
 
 def _bind(rpc: grpc.Server, settings: Settings) -> int:
-    address = f"{_in_address(settings.host)}:{settings.grpc_port}"
+    host, port = settings.host, settings.grpc_port
+    # gRPC itself does not say why it cannot have a port.
+    _listen("--grpc-port", host, port).close()
     try:
-        port = rpc.add_insecure_port(address)
+        return rpc.add_insecure_port(f"{_in_address(host)}:{port}")
     except RuntimeError:
-        port = 0
-    if port == 0:
-        reason = "it is taken, or may not be used"
-        raise _no_port("--grpc-port", settings.host, settings.grpc_port, reason)
-    return port
+        raise _no_port("--grpc-port", host, port, "it was taken a moment ago") from None
 
 
 def _no_port(option: str, host: str, port: int, reason: str) -> InputError:

@@ -1,5 +1,6 @@
 """A stand-in for TensorFlow Serving: a SavedModel behind REST and gRPC, which fails on demand."""
 
+import functools
 import json
 import re
 import threading
@@ -39,6 +40,11 @@ class Refusal(Exception):
         self.code, self.message = code, message
 
 
+@functools.cache
+def loaded(path):
+    return tf.saved_model.load(str(path))
+
+
 class Backend:
     """The model. `script` holds what goes wrong next: a code, "reset", or nothing."""
 
@@ -51,8 +57,8 @@ class Backend:
         self.state = "AVAILABLE"
 
     def load(self, path):
-        self._kept = tf.saved_model.load(str(path))
-        self.signatures = self._kept.signatures
+        self._model = loaded(path)  # its variables live as long as it does
+        self.signatures = self._model.signatures
         content = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
         self.definitions = content.meta_graphs[0].signature_def
 
@@ -87,7 +93,7 @@ class Backend:
             entry = answer.model_version_status.add(version=version, state=self.state)
             entry.status.error_message = "" if self.state == "AVAILABLE" else "no such op"
         if spec[1] is not None:
-            del answer.model_version_status[spec[1] % 2]
+            del answer.model_version_status[spec[1] - 1]  # the other one
         return answer
 
 

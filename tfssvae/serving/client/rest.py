@@ -105,16 +105,17 @@ class Rest:
                 preload_content=False,
             )
             content = _read(response, deadline)
-        except urllib3.exceptions.TimeoutError as error:
-            raise ServingError("DEADLINE_EXCEEDED", f"no answer within {seconds:.3g} s") from error
         except urllib3.exceptions.SSLError as error:
             raise ServingError("UNKNOWN", f"no secure connection: {error}") from error
         except (
             urllib3.exceptions.NewConnectionError,
             urllib3.exceptions.ProtocolError,
         ) as error:
-            # Refused, reset, or closed halfway: the server is restarting or gone.
+            # Refused, reset, or closed halfway: the server is restarting or gone. A refusal comes
+            # first here, for it is a kind of timeout in this package.
             raise ServingError("UNAVAILABLE", str(error)) from error
+        except urllib3.exceptions.TimeoutError as error:
+            raise ServingError("DEADLINE_EXCEEDED", f"no answer within {seconds:.3g} s") from error
         except urllib3.exceptions.HTTPError as error:
             raise ServingError("UNKNOWN", str(error)) from error
         if response.status != 200:

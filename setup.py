@@ -8,6 +8,13 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "tfssvae/__init__.py").read_text())[1]
 
+SERVING = [
+    "urllib3>=2.3,<3",
+    "grpcio>=1.66,<2",
+    "protobuf>=6.31,<8",
+    "tensorflow-serving-api>=2.21,<3",  # older ones need a protobuf that TensorFlow 2.21 has not
+]
+
 setup(
     name="tfssvae",
     version=VERSION,
@@ -42,8 +49,10 @@ setup(
             "ruff>=0.9",
             "mypy>=1.14",
             "scikit-image>=0.25",
+            "pyyaml>=6,<7",
+            *SERVING,
         ],
-        "serving": ["tensorflow-serving-api>=2.19,<3"],
+        "serving": SERVING,
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
     },
     entry_points={"console_scripts": ["tfssvae=tfssvae.cli:main"]},

@@ -1,4 +1,4 @@
-"""Draw, encode and reconstruct many images over gRPC: python deploy/grpc_client.py [ADDRESS [MODEL]].
+"""Draw, encode and reconstruct over gRPC: python deploy/grpc_client.py [ADDRESS [MODEL]].
 
 `label="stable"` asks for the version that has this label in models.config.
 """
@@ -11,6 +11,7 @@ from tfssvae.serving import Client
 
 
 def main(address: str = "localhost:8500", model: str = "mnist_m2") -> None:
+    """Send a thousand images and print how well they are reconstructed."""
     with Client(address, model, label="stable", timeout=60, batch_size=256) as client:
         client.wait_until_ready(60)
         images = client.generate(labels=np.arange(1000) % 10, seed=0)

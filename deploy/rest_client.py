@@ -11,6 +11,7 @@ from tfssvae.serving import Client, ServingError
 
 
 def main(address: str = "http://localhost:8501", model: str = "mnist_m2") -> None:
+    """Print the versions, the classes of five images, and what a refusal looks like."""
     with Client(address, model, timeout=10) as client:
         client.wait_until_ready(60)
         for version, state, message in client.status():

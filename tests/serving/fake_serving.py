@@ -55,6 +55,7 @@ class Backend:
         self.stalled.set()
         self.requests = []
         self.state = "AVAILABLE"
+        self.models = None  # those that are known; None is any
 
     def load(self, path):
         self._model = loaded(path)  # its variables live as long as it does
@@ -88,6 +89,8 @@ class Backend:
         return answer
 
     def status(self, spec):
+        if self.models is not None and spec[0] not in self.models:
+            raise Refusal("NOT_FOUND", f"Could not find any versions of model {spec[0]}")
         answer = get_model_status_pb2.GetModelStatusResponse()
         for version in (2, 1):
             entry = answer.model_version_status.add(version=version, state=self.state)

@@ -55,6 +55,7 @@ class Backend:
         self.stalled.set()
         self.requests = []
         self.state = "AVAILABLE"
+        self.headers = {}  # of the last request
         self.models = None  # those that are known; None is any
 
     def load(self, path):
@@ -113,6 +114,7 @@ class RestServer:
                 self.answer(self.rfile.read(int(self.headers["Content-Length"])))
 
             def answer(self, body):
+                backend.headers = {key.lower(): value for key, value in self.headers.items()}
                 model, version, label, task = PATH.fullmatch(self.path).groups()
                 spec = (model, None if version is None else int(version), label)
                 try:
@@ -168,6 +170,7 @@ class GrpcServer:
     def __init__(self, backend, port=0):
         def answering(function):
             def answer(service, request, context):
+                backend.headers = dict(context.invocation_metadata())
                 try:
                     return function(request)
                 except Refusal as refusal:

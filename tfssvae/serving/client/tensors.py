@@ -63,9 +63,9 @@ def to_array(tensor: Any) -> NDArray[Any]:
     else:
         listed = getattr(tensor, _VALUES[name])
         if name == "float16":
-            values = np.fromiter(listed, "uint16", len(listed)).view(name)
+            values = np.array(listed, "uint16").view(name)
         else:
-            values = np.fromiter(listed, name, len(listed))
+            values = np.array(listed, name)
         missing = size - len(values)
         if missing > 0:
             last = values[-1] if len(values) else np.zeros((), name)

@@ -8,8 +8,10 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "tfssvae/__init__.py").read_text())[1]
 SERVING = [
-    "tensorflow-serving-api>=2.19,<3",
+    "tensorflow-serving-api>=2.21,<3",  # older ones need a protobuf that TensorFlow 2.21 has not
+    "protobuf>=6.31,<8",
     "grpcio>=1.70,<2",
+    "urllib3>=2.3,<3",
     "starlette>=0.46,<2",
     "uvicorn>=0.34,<1",
     "h11>=0.14,<1",
@@ -50,6 +52,7 @@ setup(
             "mypy>=1.14",
             "scikit-image>=0.25",
             "selenium>=4.20,<5",  # of the page, where Chromium and its driver are installed
+            "pyyaml>=6,<7",
             *SERVING,
         ],
         "serving": SERVING,

@@ -222,10 +222,11 @@ def test_the_command_serves_until_it_is_interrupted(folder):
         text=True,
     ) as process:
         try:
-            lines = [process.stdout.readline() for _ in range(3)]
+            lines = [process.stdout.readline() for _ in range(4)]
             assert lines[0] == "toy: version 1 is served\n"
             address = re.fullmatch(r"toy: (http://127\.0\.0\.1:\d+/v1/models/toy)\n", lines[1])[1]
-            assert "Ctrl-C stops" in lines[2]
+            assert re.fullmatch(r"a page to try them on: http://127\.0\.0\.1:\d+/\n", lines[2])
+            assert "Ctrl-C stops" in lines[3]
             body = b'{"instances": [[1.5]]}'
             with urllib.request.urlopen(f"{address}:predict", body, timeout=20) as answer:
                 assert json.load(answer) == {"predictions": [[3.0]]}

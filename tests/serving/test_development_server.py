@@ -433,7 +433,7 @@ def test_broken_text_is_refused(plain):
             400,
             "Unrecognized servable version label: stable",
         ),
-        ("GET", "/", 404, "Not Found: GET /"),
+        ("GET", "/nothing", 404, "Not Found: GET /nothing"),
         ("GET", "/v1", 404, "Not Found: GET /v1"),
         ("POST", "/health", 405, "Method Not Allowed: POST /health"),
     ],

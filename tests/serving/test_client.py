@@ -18,7 +18,7 @@ from tfssvae.checks import InputError
 from tfssvae.serving import Client, ServingError, export
 from tfssvae.serving.client import VersionStatus
 
-NAME = "digits m2"  # a space: names are escaped in addresses
+NAME = "digits m2?"  # names are escaped in addresses
 
 
 def small_model(shape=(8, 8, 1), seed=0):
@@ -407,7 +407,7 @@ def test_model_version_and_label_reach_the_server(
 ):
     with Client(server.address, NAME, **options) as client:
         client.classify(images)
-    name = NAME.replace(" ", "%20") if transport == "rest" else NAME
+    name = "digits%20m2%3F" if transport == "rest" else NAME
     assert backend.requests[0][0] == (name, *spec)
 
 

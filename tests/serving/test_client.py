@@ -18,7 +18,7 @@ from tfssvae.checks import InputError
 from tfssvae.serving import Client, ServingError, export
 from tfssvae.serving.client import VersionStatus
 
-NAME = "digits m2"  # a space: names are escaped in addresses
+NAME = "digits m2?"  # names are escaped in addresses
 
 
 def small_model(shape=(8, 8, 1), seed=0):
@@ -312,6 +312,31 @@ def test_a_server_that_restarts_is_found_again(server, backend, transport, image
             again[0].close()
 
 
+def test_every_retry_over_grpc_is_a_new_connection():
+    """With the pause of a second that gRPC makes by itself there would be fewer."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    connections = []
+
+    def accept():
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            connections.append(time.monotonic())
+            connection.close()
+
+    thread = threading.Thread(target=accept)
+    thread.start()
+    with Client(f"127.0.0.1:{listener.getsockname()[1]}", NAME, retries=4) as client:
+        with pytest.raises(ServingError, match="UNAVAILABLE"):
+            client.metadata()
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+    assert len(connections) >= 4
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -382,7 +407,7 @@ def test_model_version_and_label_reach_the_server(
 ):
     with Client(server.address, NAME, **options) as client:
         client.classify(images)
-    name = NAME.replace(" ", "%20") if transport == "rest" else NAME
+    name = "digits%20m2%3F" if transport == "rest" else NAME
     assert backend.requests[0][0] == (name, *spec)
 
 

@@ -89,12 +89,13 @@ def test_tensorflow_reads_our_tensors_and_we_read_its(dtype, shape):
     back = to_array(messages.TensorProto.FromString(theirs))
     assert (back.dtype, back.shape) == (array.dtype, array.shape)
     np.testing.assert_array_equal(back, array)
+    assert back.flags.writeable
     big_endian = array.astype(array.dtype.newbyteorder(">"))
     np.testing.assert_array_equal(to_array(to_message(big_endian)), array)
 
 
 @pytest.mark.parametrize("dtype", NUMERIC)
-@pytest.mark.parametrize("values", [[], [1], [1, 0, 1]])
+@pytest.mark.parametrize("values", [[], [1], [0, 1]])
 def test_a_list_of_values_goes_on_with_the_last(dtype, values):
     theirs = tf.make_tensor_proto(np.zeros(0, dtype))
     for size in (2, 3):

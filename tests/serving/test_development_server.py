@@ -730,7 +730,6 @@ def test_new_versions_are_taken_up_and_broken_ones_are_not(folders, direct, tmp_
     (root / "notes").mkdir()
     (root / "4").write_text("a file")
     inputs = {"images": IMAGE[None]}
-    wanted = {v: outputs_of(direct, "encode", inputs, v)["codes"] for v in ("1", "2")}
     wanted = {v: outputs_of(direct, "classify", inputs, v)["probabilities"] for v in ("1", "2")}
 
     with running({"m": root}, Settings(**SETTINGS)) as ports:
@@ -765,6 +764,7 @@ def test_new_versions_are_taken_up_and_broken_ones_are_not(folders, direct, tmp_
 
         asking = threading.Thread(target=ask)
         asking.start()
+        eventually(lambda: found)
         shutil.copytree(folders["m2"] / "2", root / "3", dirs_exist_ok=True)
         eventually(lambda: "2" in found)
         stopped.set()
@@ -784,13 +784,16 @@ def test_new_versions_are_taken_up_and_broken_ones_are_not(folders, direct, tmp_
 
 
 @pytest.mark.slow
-def test_memory_does_not_grow(server):
-    def ask(count):
-        body = json.dumps({"instances": [ROW] * 8})
-        wrong = json.dumps({"instances": [ROW] * 8 + [[]]})
+@pytest.mark.parametrize("batching", [False, True])
+def test_memory_does_not_grow(folders, batching):
+    settings = {**SETTINGS, **BATCHING, "batching": batching, "batch_timeout_ms": 1}
+    body = json.dumps({"instances": [ROW] * 8})
+    wrong = json.dumps({"instances": [ROW] * 8 + [[]]})
+
+    def ask(ports, count):
         with (
-            closing(http.client.HTTPConnection("127.0.0.1", server.rest, timeout=20)) as connection,
-            grpc.insecure_channel(f"127.0.0.1:{server.grpc}") as channel,
+            closing(http.client.HTTPConnection("127.0.0.1", ports.rest, timeout=20)) as connection,
+            grpc.insecure_channel(f"127.0.0.1:{ports.grpc}") as channel,
         ):
             for index in range(count):
                 connection.request("POST", PREDICT, wrong if index % 10 == 0 else body)
@@ -804,7 +807,10 @@ def test_memory_does_not_grow(server):
         gc.collect()
         return psutil.Process().memory_info().rss / 2**20
 
-    ask(2_000)
-    before = memory()
-    ask(10_000)
-    assert memory() - before < 20
+    with running(folders, Settings(**settings)) as ports:
+        ask(ports, 2_000)
+        before = memory()
+        ask(ports, 10_000)
+        growth = memory() - before
+    print(f"{growth:.1f} MiB more after 10,000 requests")
+    assert growth < 20

@@ -1,5 +1,6 @@
-"""SavedModel export for TensorFlow Serving and for any program that reads SavedModels."""
+"""SavedModel export for TensorFlow Serving and others, and files for TFLite and ONNX Runtime."""
 
+from tfssvae.serving.convert import Conversion, ConvertedFile, convert
 from tfssvae.serving.saved_model import export
 
-__all__ = ["export"]
+__all__ = ["Conversion", "ConvertedFile", "convert", "export"]

@@ -8,6 +8,14 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "tfssvae/__init__.py").read_text())[1]
 
+# Together with one another and with NumPy 2; each is needed for TFLite or ONNX files only.
+CONVERT = [
+    "ai-edge-litert>=2.1,<3",
+    "tf2onnx>=1.17,<2",
+    "onnx>=1.18,<2",
+    "onnxruntime>=1.22,<2",
+]
+
 setup(
     name="tfssvae",
     version=VERSION,
@@ -36,12 +44,14 @@ setup(
         "setuptools>=68",  # tensorflow-probability imports distutils, gone from Python 3.12 on
     ],
     extras_require={
+        "convert": CONVERT,
         "test": [
             "pytest>=8,<9",  # under 9 pytest-xdist 3.8 ignores the groups of tests
             "pytest-xdist>=3.6,<4",
             "ruff>=0.9",
             "mypy>=1.14",
             "scikit-image>=0.25",
+            *CONVERT,
         ],
         "serving": ["tensorflow-serving-api>=2.19,<3"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],

@@ -22,7 +22,7 @@ from tfssvae.serving.tflite import VARIANTS, prepare
 
 FOLDER = "converted"
 """Of the files, beside the versions: TensorFlow Serving passes over names that are no numbers."""
-_MOST_IMAGES = 512
+_MOST_IMAGES = 128
 _PACKAGES = {"tflite": ["ai_edge_litert"], "onnx": ["tf2onnx", "onnx", "onnxruntime"]}
 
 
@@ -92,13 +92,13 @@ def convert(
     ONNX), 0.01 (float16) or 0.1 (dynamic), where outputs exceed 1 as a part of the largest.
 
     A signature that a format cannot express is left out, and said to be: those that draw random
-    numbers (`generate`), and for TFLite the models of half precision. The checks of a SavedModel
+    numbers (`generate`), and models that compute in half precision. The checks of a SavedModel
     (floats in 0..1) are not in the files.
 
     Args:
         version: the folder that `export` returned.
-        images: examples to compare on, (n, *input_shape), uint8 in 0..255 or floats in 0..1; a
-            few hundred, such as the test data. The first 512 are used.
+        images: examples to compare on, (n, *input_shape), uint8 in 0..255 or floats in 0..1; such
+            as the test data. The first 128 are used.
         tflite: variants of the weights: "float32", "float16" (half the size) or "dynamic" (8-bit
             integers, a quarter of the size), or several.
         onnx: whether to write ONNX files, with float32 weights.
@@ -135,6 +135,25 @@ def convert(
         return _convert_all(version, interface, examples, jobs, partial, target)
 
 
+def describe_conversion(conversion: Conversion) -> str:
+    """Return a line for each file, and for each reason why files were left out."""
+    lines = [f"the SavedModel has {_size(conversion.saved_model_bytes)}"]
+    for file in conversion.files:
+        same = "" if file.same_class is None else f", same class for {file.same_class:.1%}"
+        lines.append(
+            f"wrote {file.path}: {_size(file.bytes)}, differs by {file.difference:.1e}{same}"
+        )
+    reasons = dict.fromkeys(conversion.left_out.values())
+    for reason in reasons:
+        names = [name for name, why in conversion.left_out.items() if why == reason]
+        lines.append(f"left out {', '.join(names)}: {reason}")
+    return "\n".join(lines)
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.2f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"
+
+
 def _convert_all(
     version: Path,
     interface: dict[str, Any],
@@ -159,7 +178,7 @@ def _convert_all(
                 continue
             files.append(ConvertedFile(target / path.name, path.stat().st_size, *agreement))
     if not files:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
+        reasons = "; ".join(dict.fromkeys(left_out.values()))
         raise ConversionError(f"nothing could be converted: {reasons}")
     _refuse_taken(target, jobs)  # another process may have been faster
     for file in files:

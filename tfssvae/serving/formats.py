@@ -67,13 +67,14 @@ def _refuse_unknown(function, variant: str) -> None:
     """Say at once what no converter expresses, and what they report in pages."""
     graph = function.graph.as_graph_def()
     nodes = [*graph.node, *(node for f in graph.library.function for node in f.node_def)]
+    kind = "ONNX" if variant == "onnx" else "TFLite"
     random = sorted({node.op for node in nodes if "Random" in node.op})
     if random:
-        kind = "ONNX" if variant == "onnx" else "TFLite"
         raise CannotConvert(f"it draws random numbers, and {kind} has no {random[0]}")
+    # TFLite has no such products, and the runtimes of ONNX differ in what they have.
     half = {tf.float16.as_datatype_enum, tf.bfloat16.as_datatype_enum}
-    if variant != "onnx" and any(node.attr["T"].type in half for node in nodes):
-        raise CannotConvert("it computes in half precision, and TFLite does not")
+    if any(node.attr["T"].type in half for node in nodes):
+        raise CannotConvert(f"it computes in half precision, and {kind} files are float32 inside")
 
 
 def _reason(error: Exception) -> str:

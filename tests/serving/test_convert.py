@@ -21,6 +21,9 @@ pytestmark = pytest.mark.skipif(
 VIEWS = {"classify", "encode", "reconstruct"}
 SMALL = {"latent_dim": 4, "hidden": (32, 32)}
 SMALL_OF = {
+    "m1m2": {**SMALL, "style_dim": 3, "style_hidden": (16,)},
+    "adgm": {**SMALL, "auxiliary_dim": 4},
+    "sdgm": {**SMALL, "auxiliary_dim": 4},
     "lvae": {"latent_dims": (4, 3), "hidden": (32, 32)},
     "cagem": {"latent_dims": (4, 3), "hidden": (32, 32)},
     "exon": {"latent_dim": 2, "hidden": (32, 32), "filters": (4, 8)},

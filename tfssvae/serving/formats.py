@@ -69,7 +69,8 @@ def _refuse_unknown(function, variant: str) -> None:
     nodes = [*graph.node, *(node for f in graph.library.function for node in f.node_def)]
     kind = "ONNX" if variant == "onnx" else "TFLite"
     random = sorted({node.op for node in nodes if "Random" in node.op})
-    if random:
+    # Draws from a fixed seed (ADGM's samples of its auxiliary variable) become constants.
+    if random and "seed" in function.structured_input_signature[1]:
         raise CannotConvert(f"it draws random numbers, and {kind} has no {random[0]}")
     # TFLite has no such products, and the runtimes of ONNX differ in what they have.
     half = {tf.float16.as_datatype_enum, tf.bfloat16.as_datatype_enum}

@@ -17,6 +17,14 @@ SERVING = [
     "h11>=0.14,<1",
 ]
 
+# Together with one another and with NumPy 2; each is needed for TFLite or ONNX files only.
+CONVERT = [
+    "ai-edge-litert>=2.1,<3",
+    "tf2onnx>=1.17,<2",
+    "onnx>=1.18,<2",
+    "onnxruntime>=1.22,<2",
+]
+
 setup(
     name="tfssvae",
     version=VERSION,
@@ -45,6 +53,7 @@ setup(
         "setuptools>=68",  # tensorflow-probability imports distutils, gone from Python 3.12 on
     ],
     extras_require={
+        "convert": CONVERT,
         "test": [
             "pytest>=8,<9",  # under 9 pytest-xdist 3.8 ignores the groups of tests
             "pytest-xdist>=3.6,<4",
@@ -54,6 +63,7 @@ setup(
             "selenium>=4.20,<5",  # of the page, where Chromium and its driver are installed
             "pyyaml>=6,<7",
             *SERVING,
+            *CONVERT,
         ],
         "serving": SERVING,
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],

@@ -24,6 +24,10 @@ class InputError(ValueError):
     """Bad input from the user; the message says what was expected, what came, what to do."""
 
 
+class ConversionError(RuntimeError):
+    """A converted model is not the model that it was made from."""
+
+
 def row_blocks(x: NDArray[Any], itemsize: int | None = None) -> Iterator[slice]:
     """Slices of rows that together cover `x`, each of about 64 MiB.
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from tfssvae import __version__
 from tfssvae.bench import NAMES, bench
-from tfssvae.checks import InputError, closest
+from tfssvae.checks import ConversionError, InputError, closest
 from tfssvae.models import METHODS
 from tfssvae.recipes import TABLES
 from tfssvae.regularizers import REGULARIZERS
@@ -25,6 +25,7 @@ _EXAMPLES = """examples:
   tfssvae train --resume runs/mnist
   tfssvae evaluate runs/mnist --samples 1000
   tfssvae export runs/mnist saved_models/mnist
+  tfssvae export runs/mnist saved_models/mnist --tflite float16 dynamic --onnx
 """
 _INTERRUPTED = 130
 _AUGMENTATIONS = {
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.run(options)
     except InputError as error:
         return _complain(error, 2)
-    except OSError as error:
+    except (ConversionError, OSError) as error:
         return _complain(error, 1)
     except KeyboardInterrupt:
         return _complain("interrupted", _INTERRUPTED)
@@ -287,7 +288,9 @@ def _add_export(commands) -> None:
         help="export a SavedModel for TensorFlow Serving",
         description="Write DIR/<version>/ with the signatures classify, encode, reconstruct, "
         "generate, score, explain, decode and styles, warm-up requests, and where the model comes "
-        "from. An existing version is never overwritten.",
+        "from. An existing version is never overwritten. With --tflite or --onnx, files for "
+        "phones, browsers and ONNX Runtime follow in DIR/converted/<version>/, each compared with "
+        "the SavedModel on test images.",
     )
     parser.add_argument("run_folder", type=Path, metavar="RUN")
     parser.add_argument("directory", type=Path, metavar="DIR")
@@ -295,6 +298,14 @@ def _add_export(commands) -> None:
     parser.add_argument(
         "--score-samples", type=int, default=100, metavar="S", help="importance samples of score"
     )
+    parser.add_argument(
+        "--tflite",
+        nargs="+",
+        default=[],
+        choices=["float32", "float16", "dynamic"],
+        help="also TFLite files; float16: half the size, dynamic: weights of 8 bits, a quarter",
+    )
+    parser.add_argument("--onnx", action="store_true", help="also ONNX files")
     parser.set_defaults(run=_export)
 
 
@@ -579,10 +590,17 @@ def _report(options) -> None:
 
 
 def _export(options) -> None:
-    from tfssvae import runs
+    from tfssvae import runs, serving
 
+    wanted = {"tflite": options.tflite, "onnx": options.onnx}
+    if any(wanted.values()):
+        serving.check_extra(**wanted)
     folders = options.run_folder, options.directory
-    print(f"wrote {runs.export_run(*folders, options.version, options.score_samples)}")
+    path = runs.export_run(*folders, options.version, options.score_samples)
+    print(f"wrote {path}")
+    if any(wanted.values()):
+        found = serving.convert(path, runs.example_images(options.run_folder), **wanted)
+        print(serving.describe_conversion(found))
 
 
 def _reproduce(options) -> None:

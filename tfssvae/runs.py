@@ -184,8 +184,17 @@ def export_run(
     return _export(model, data, read_config(folder), metrics, Path(directory), **options)
 
 
-def _export(model, data: Data, config, metrics, directory: Path, **options) -> Path:
+def example_images(folder: Path) -> np.ndarray:
+    """Return test images of a run, or training images where there are none: at most 2000."""
+    return _examples(load_run_data(folder, read_config(folder)))
+
+
+def _examples(data: Data) -> np.ndarray:
     images = data.x_train if data.x_test is None else data.x_test
+    return np.asarray(images[: min(len(images), _EXAMPLES)])
+
+
+def _export(model, data: Data, config, metrics, directory: Path, **options) -> Path:
     described = {name: value for name, value in config.items() if name != "data"}
     figures = metrics.get("test", {})
     provenance = {
@@ -205,7 +214,7 @@ def _export(model, data: Data, config, metrics, directory: Path, **options) -> P
         model,
         directory,
         class_names=data.class_names,
-        examples=np.asarray(images[: min(len(images), _EXAMPLES)]),
+        examples=_examples(data),
         provenance=provenance,
         **options,
     )

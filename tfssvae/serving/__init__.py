@@ -1,6 +1,6 @@
-"""SavedModel export for TensorFlow Serving and for any program that reads SavedModels; a client.
+"""SavedModel export for TensorFlow Serving and others, TFLite and ONNX files; a client.
 
-Both are imported when they are first used: the client does not need TensorFlow.
+All are imported when they are first used: the client does not need TensorFlow.
 """
 
 from importlib import import_module
@@ -8,20 +8,43 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tfssvae.serving.client import Client, ServingError
+    from tfssvae.serving.conversion import (
+        Conversion,
+        ConvertedFile,
+        check_extra,
+        convert,
+        describe_conversion,
+    )
     from tfssvae.serving.saved_model import export
 
-__all__ = ["Client", "ServingError", "export"]
-
-_NAMES = {
-    "Client": "tfssvae.serving.client",
-    "ServingError": "tfssvae.serving.client",
-    "export": "tfssvae.serving.saved_model",
+_MODULES = {
+    "client": ("Client", "ServingError"),
+    "conversion": (
+        "Conversion",
+        "ConvertedFile",
+        "check_extra",
+        "convert",
+        "describe_conversion",
+    ),
+    "saved_model": ("export",),
 }
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = [
+    "Client",
+    "Conversion",
+    "ConvertedFile",
+    "ServingError",
+    "check_extra",
+    "convert",
+    "describe_conversion",
+    "export",
+]
 
 
 def __getattr__(name: str):
-    if name in _NAMES:
-        return getattr(import_module(_NAMES[name]), name)
+    if name in _MODULE_OF:
+        return getattr(import_module(f"tfssvae.serving.{_MODULE_OF[name]}"), name)
     raise AttributeError(f"module 'tfssvae.serving' has no attribute {name!r}")
 
 

@@ -13,7 +13,8 @@ from tfssvae import checks
 from tfssvae.batch import Batch, make_batch
 from tfssvae.layers import Augmentation, scale_images
 from tfssvae.noise import Noise
-from tfssvae.part_optimizer import PartOptimizer
+from tfssvae.part_optimizer import PartOptimizer, accumulation_steps
+from tfssvae.replicas import with_shared_overflow
 from tfssvae.trackers import NamedMeans
 from tfssvae.weights import Weight, is_one, resolve_weights, weight_at
 
@@ -239,7 +240,10 @@ class SemiSupervisedVAE(keras.Model):
             loss = tf.add_n(list(contributions.values()))
             scaled = self.optimizer.scale_loss(loss / replicas)
         variables = self.trainable_variables
-        self.optimizer.apply(tape.gradient(scaled, variables), variables)
+        gradients = tape.gradient(scaled, variables)
+        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            gradients = with_shared_overflow(gradients)
+        self.optimizer.apply(gradients, variables)
         self.steps_done.assign_add(1)
         return self._report(batch, terms, contributions, raw, loss)
 
@@ -449,6 +453,11 @@ class SemiSupervisedVAE(keras.Model):
         unscaled = getattr(optimizer, "inner_optimizer", optimizer)
         if isinstance(unscaled, PartOptimizer):
             unscaled.bind(self)
+        if accumulation_steps(unscaled) and self.distribute_strategy.num_replicas_in_sync > 1:
+            raise checks.InputError(
+                "Keras does not add up the gradients of several steps on several replicas: leave "
+                "gradient_accumulation_steps out, each replica has rows of its own"
+            )
         super().compile(optimizer=optimizer, loss=None, **kwargs)
         self._prepared = False
 

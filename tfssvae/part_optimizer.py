@@ -45,6 +45,12 @@ class PartOptimizer(keras.optimizers.Optimizer):
             scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
             if scales or optimizer.loss_scale_factor is not None:
                 raise InputError("scale the loss around the PartOptimizer, not in one of its parts")
+        steps = {optimizer.gradient_accumulation_steps for optimizer in optimizers}
+        if len(steps) > 1:
+            raise InputError(
+                "every part adds up the gradients of as many steps: give each optimizer the same "
+                f"gradient_accumulation_steps, got {sorted(steps, key=str)}"
+            )
 
     def of(self, part: str) -> keras.optimizers.Optimizer:
         """Return the optimizer of a part."""
@@ -109,6 +115,11 @@ class PartOptimizer(keras.optimizers.Optimizer):
                 optimizer.apply(gradients, of_part)
         self._iterations.assign_add(1)
 
+    @property
+    def iterations(self):
+        steps = accumulation_steps(self)
+        return self._iterations // steps if steps else self._iterations
+
     def finalize_variable_values(self, var_list):
         for optimizer, of_part in self._split(var_list):
             optimizer.finalize_variable_values(of_part)
@@ -149,6 +160,13 @@ class PartOptimizer(keras.optimizers.Optimizer):
 
         parts = {part: revive(value) for part, value in config["parts"].items()}
         return cls(revive(config["default"]), parts, config["name"])
+
+
+def accumulation_steps(optimizer: keras.optimizers.Optimizer) -> int | None:
+    """Return of how many steps an optimizer adds up the gradients; None: of one."""
+    if isinstance(optimizer, PartOptimizer):
+        optimizer = optimizer.default
+    return optimizer.gradient_accumulation_steps
 
 
 def _variables(model: keras.Model, part: str) -> list:

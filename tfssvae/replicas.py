@@ -59,3 +59,19 @@ def of_this_replica(values: tf.Tensor) -> tf.Tensor:
     if values.shape[0] is not None:
         part.set_shape([values.shape[0] // replica.num_replicas_in_sync, *values.shape[1:]])
     return part
+
+
+def with_shared_overflow(gradients: list) -> list:
+    """Return this replica's gradients, NaN if those of any replica are not finite.
+
+    Keras's loss scale looks at the first replica alone: what overflowed in another one would reach
+    the weights instead of being left out.
+    """
+    if on_one_device():
+        return gradients
+    replica = tf.distribute.get_replica_context()
+    known = [gradient for gradient in gradients if gradient is not None]
+    finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in known])
+    count = replica.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(finite, tf.float32))
+    spoilt = tf.where(count < replica.num_replicas_in_sync, float("nan"), 0.0)
+    return [None if g is None else g + tf.cast(spoilt, g.dtype) for g in gradients]

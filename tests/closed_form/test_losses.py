@@ -6,6 +6,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfssvae import losses
+from tfssvae.checks import InputError
 from tfssvae.losses import float32
 
 tfd = tfp.distributions
@@ -169,3 +170,13 @@ def test_sums_over_features_are_sums_on_every_device(device, monkeypatch):
     kinds = {operation.type for operation in graph.graph.get_operations()}
     assert ("Sum" in kinds) == (device == "GPU")
     assert float32.sum_features(tf.zeros((0, 4))).shape == (0,)
+
+
+def test_sums_of_unknown_sizes_and_shapes_that_do_not_fit():
+    function = tf.function(float32.sum_features)
+    graph = function.get_concrete_function(tf.TensorSpec((None, None, None), tf.float32))
+    np.testing.assert_allclose(graph(tf.ones((2, 3, 4))), [12.0, 12.0])
+    with pytest.raises(InputError, match="must have the shape of x"):
+        losses.bernoulli_log_prob(np.zeros((2, 3, 4)), np.zeros((2, 4, 3)))
+    with pytest.raises(InputError, match=r"\(batch, K, ...\) where logits"):
+        losses.marginalize(np.zeros((2, 1)), np.zeros((2, 3)))

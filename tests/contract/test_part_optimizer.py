@@ -215,3 +215,14 @@ def test_a_model_with_a_frozen_part_is_loaded(data, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert float(loaded.optimizer.of("classifier").learning_rate) == pytest.approx(1e-4)
+
+
+def test_schedules_count_the_steps_that_change_weights():
+    def sgd(steps):
+        return keras.optimizers.SGD(1e-3, gradient_accumulation_steps=steps)
+
+    optimizer = PartOptimizer(sgd(3), {"classifier": sgd(3)})
+    optimizer._iterations.assign(12)
+    assert int(optimizer.iterations) == 4
+    with pytest.raises(InputError, match="the same gradient_accumulation_steps"):
+        PartOptimizer(sgd(3), {"classifier": sgd(2)})

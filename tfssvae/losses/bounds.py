@@ -4,6 +4,7 @@ import math
 
 import tensorflow as tf
 
+from tfssvae.checks import InputError
 from tfssvae.losses.float32 import as_float32
 
 
@@ -17,10 +18,18 @@ def marginalize(values, logits) -> tf.Tensor:
     Returns:
         (batch,) or (batch, ...).
 
+    Raises:
+        InputError: the shapes do not fit.
+
     >>> float(marginalize([[1.0, 3.0]], [[0.0, 0.0]])[0])
     2.0
     """
     values, probs = as_float32(values), tf.nn.softmax(as_float32(logits))
+    if not values.shape[:2].is_compatible_with(probs.shape):
+        raise InputError(
+            f"values must be (batch, K, ...) where logits are (batch, K), got {values.shape} and "
+            f"{probs.shape}"
+        )
     for _ in values.shape[2:]:
         probs = probs[..., None]
     return tf.reduce_sum(values * probs, axis=1)

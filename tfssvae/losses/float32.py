@@ -16,7 +16,11 @@ def as_float32(values) -> tf.Tensor:
 
 def flatten(values: tf.Tensor) -> tf.Tensor:
     """Return `values` (batch, ...) as (batch, features)."""
-    return tf.reshape(values, [tf.shape(values)[0], math.prod(values.shape[1:])])
+    sizes = values.shape[1:]
+    features = (
+        math.prod(sizes) if sizes.is_fully_defined() else tf.reduce_prod(tf.shape(values)[1:])
+    )
+    return tf.reshape(values, [tf.shape(values)[0], features])
 
 
 def sum_features(values: tf.Tensor) -> tf.Tensor:
@@ -28,5 +32,5 @@ def sum_features(values: tf.Tensor) -> tf.Tensor:
     """
     flat = flatten(values)
     if all(device.device_type == "CPU" for device in tf.config.list_logical_devices()):
-        return tf.linalg.matvec(flat, tf.ones(flat.shape[1:]))
+        return tf.linalg.matvec(flat, tf.ones(tf.shape(flat)[1:]))
     return tf.reduce_sum(flat, axis=-1)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tfssvae.checks import ConversionError
+from tfssvae.serving.example_inputs import example_inputs
 
 TOLERANCES = {"float32": 1e-4, "onnx": 1e-4, "float16": 1e-2, "dynamic": 0.1}
 """Variant -> the largest difference of any output that is taken for rounding."""
@@ -73,7 +74,7 @@ def make_requests(
     borders = [one, *range(one + seven, len(images), more)]
     inputs = interface["signatures"][signature]["inputs"]
     return [
-        {key: _input(key, spec["dtype"], batch, interface) for key, spec in inputs.items()}
+        example_inputs(inputs, batch, interface["num_classes"])
         for batch in np.split(images, borders)
     ]
 
@@ -95,13 +96,3 @@ def _check_classes(classes: np.ndarray, probabilities: np.ndarray) -> None:
     is_chosen = classes[:, None] == np.arange(probabilities.shape[-1])
     if not (is_largest & is_chosen).any(axis=-1).all():
         raise ConversionError("its classes are not those of its largest probabilities")
-
-
-def _input(key: str, dtype: str, images: np.ndarray, interface: Mapping[str, Any]) -> np.ndarray:
-    if key == "labels":
-        return (np.arange(len(images)) % interface["num_classes"]).astype(dtype)
-    if key == "seed":
-        return np.zeros((), dtype)
-    if images.dtype == dtype:
-        return images
-    return np.rint(images * 255).astype(dtype) if dtype == "uint8" else (images / 255).astype(dtype)

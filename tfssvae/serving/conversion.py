@@ -17,11 +17,11 @@ from numpy.typing import ArrayLike
 from tfssvae.checks import ConversionError, InputError, check_images, closest
 from tfssvae.serving.agreement import TOLERANCES, Agreement, compare, make_requests
 from tfssvae.serving.formats import CannotConvert, file_name, make
-from tfssvae.serving.signatures import SUFFIXES
 from tfssvae.serving.tflite import VARIANTS, prepare
 
 FOLDER = "converted"
 """Of the files, beside the versions: TensorFlow Serving passes over names that are no numbers."""
+_USUAL = ("classify", "encode", "reconstruct", "generate", "decode")
 _MOST_IMAGES = 128
 _PACKAGES = {"tflite": ["ai_edge_litert"], "onnx": ["tf2onnx", "onnx", "onnxruntime"]}
 
@@ -102,8 +102,7 @@ def convert(
         tflite: variants of the weights: "float32", "float16" (half the size) or "dynamic" (8-bit
             integers, a quarter of the size), or several.
         onnx: whether to write ONNX files, with float32 weights.
-        signatures: names; None is all that have plain names, such as "classify", not
-            "classify_float".
+        signatures: names; None is classify, encode, reconstruct, generate and decode.
 
     Returns:
         The files, with sizes and differences, and what was left out.
@@ -217,7 +216,7 @@ def _interface(version: Path) -> dict[str, Any]:
 def _chosen(interface: dict[str, Any], signatures: Sequence[str] | None) -> list[str]:
     known = [name for name in interface["signatures"] if name != "serving_default"]
     if signatures is None:
-        return [name for name in known if not name.endswith(tuple(SUFFIXES.values()))]
+        return [name for name in _USUAL if name in known]
     names = [signatures] if isinstance(signatures, str) else list(dict.fromkeys(signatures))
     for name in names:
         if name not in known:

@@ -117,7 +117,7 @@ def export(
         }
         _save(path, signatures, texts)
         if seen is not None and can_write():
-            write_warm_up(path, signatures, seen)
+            write_warm_up(path, interface, seen)
 
     return write_version(Path(directory), number, write)
 

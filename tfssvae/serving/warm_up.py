@@ -12,6 +12,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tfssvae.serving.example_inputs import example_inputs
+
 FILE = Path("assets.extra", "tf_serving_warmup_requests")
 _ROWS = (1, 8, 64)  # of the requests: a single image, a small batch, a large one
 
@@ -21,12 +23,12 @@ def can_write() -> bool:
     return find_spec("tensorflow_serving") is not None
 
 
-def write_warm_up(path: Path, signatures: Mapping[str, Any], examples: NDArray[Any]) -> int:
+def write_warm_up(path: Path, interface: Mapping[str, Any], examples: NDArray[Any]) -> int:
     """Write requests to every signature, of 1, 8 and 64 rows.
 
     Args:
         path: the folder of the version.
-        signatures: name -> concrete function.
+        interface: as `assets/interface.json` has it.
         examples: (n, *input_shape) uint8 images, n at least 1; repeated where they are too few.
 
     Returns:
@@ -39,21 +41,14 @@ def write_warm_up(path: Path, signatures: Mapping[str, Any], examples: NDArray[A
     count = 0
     with tf.io.TFRecordWriter(str(file)) as writer:
         for rows in _ROWS:
-            for name, function in signatures.items():
+            images = np.resize(examples, (rows, *examples.shape[1:]))
+            for name, signature in interface["signatures"].items():
                 request = predict_pb2.PredictRequest()
                 request.model_spec.signature_name = name
-                for spec in function.structured_input_signature[0]:
-                    value = _value(spec, np.resize(examples, (rows, *examples.shape[1:])))
-                    request.inputs[spec.name].CopyFrom(tf.make_tensor_proto(value))
+                inputs = example_inputs(signature["inputs"], images, interface["num_classes"])
+                for key, value in inputs.items():
+                    request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
                 log = prediction_log_pb2.PredictLog(request=request)
                 writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())
                 count += 1
     return count
-
-
-def _value(spec: tf.TensorSpec, images: NDArray[Any]) -> NDArray[Any]:
-    """Return what a signature's input could be: images, codes, labels or a seed."""
-    if spec.name == "images":
-        return images if spec.dtype == tf.uint8 else images.astype("float32") / 255.0
-    shape = [len(images) if size is None else size for size in spec.shape]
-    return np.zeros(shape, spec.dtype.as_numpy_dtype)

@@ -66,6 +66,7 @@ setup(
             *CONVERT,
         ],
         "serving": SERVING,
+        "bench": ["torch>=2.4"],  # to compare with; a build for the CPU does
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
     },
     entry_points={"console_scripts": ["tfssvae=tfssvae.cli:main"]},

@@ -6,8 +6,9 @@ Each row has a process of its own, in turn, several rounds; the median step is r
 rounds the best (what a machine shared with others takes away is not the program's). "GFLOP" are the
 operations of the matrix products of a step (see `products.py`), for the plain ones those of the
 method that they write out: what they compute more is their loss. The peak is the best rate of a
-square float32 matrix product measured in any of the processes. Memory is the most that the process
-held, "first" the seconds of the first call, which traces and compiles.
+square float32 matrix product of TensorFlow measured in any of the processes; PyTorch's own is
+printed too. Memory is the most that the process held in training, "starts" what the first call took
+more than its steps: tracing and compiling.
 
 Steps are those of the compiled loop, with XLA where it is faster: not for convolutions nor half
 precision. `plain_keras.py` and `plain_torch.py` need no tfssvae; PyTorch is optional
@@ -104,16 +105,20 @@ def measure(name: str, steps: int, precision: str) -> dict[str, float]:
         import plain_torch
 
         seconds = plain_torch.step_seconds(method, x, y, row.labelled, row.unlabelled, steps)
-        return {"seconds": statistics.median(seconds[1:]), "first": seconds[0], **_memory()}
+        step = statistics.median(seconds[1:])
+        found = {"seconds": step, "starts": seconds[0] - step, **_memory()}
+        return {**found, "torch_peak": plain_torch.matrix_peak()}
     import tensorflow as tf
     from measuring import StepTimer, matrix_peak
 
     timer = StepTimer()
-    found = {"peak": matrix_peak(tf.float32)}
+    found: dict[str, float] = {}
+    in_first = 1
     if library == "keras":
         import plain_keras
 
         plain_keras.train(method, x, y, row.labelled, row.unlabelled, timer)
+        found |= _memory()
     else:
         import products
 
@@ -121,19 +126,17 @@ def measure(name: str, steps: int, precision: str) -> dict[str, float]:
         from tfssvae.training import train
 
         data = tfssvae.data.from_arrays(x, y, num_classes=10)
-        model = make_model(method, precision)
-        found["operations"] = products.step_operations(model, data, row.labelled, row.unlabelled)
-        model = make_model(method, precision)  # the count has traced the other one
         slow = row.convolves or precision != "float32"
-        options = {
-            "steps_per_call": 1 if row.convolves else _STEPS_PER_CALL,
-            "jit_compile": not slow,
-        }
-        train(model, data, 1, row.labelled, row.unlabelled, [timer], verbose=0, **options)
+        in_first = 1 if row.convolves else _STEPS_PER_CALL
+        options = {"steps_per_call": in_first, "jit_compile": not slow, "verbose": 0}
+        model = make_model(method, precision)
+        train(model, data, 1, row.labelled, row.unlabelled, [timer], **options)
+        found |= _memory()
+        counted = make_model(method, precision)
+        found["operations"] = products.step_operations(counted, data, row.labelled, row.unlabelled)
     found["seconds"] = statistics.median(timer.seconds)
-    found["first"] = timer.first
-    found["peak"] = max(found["peak"], matrix_peak(tf.float32))
-    return {**found, **_memory()}
+    found["starts"] = timer.first - in_first * found["seconds"]
+    return {**found, "peak": matrix_peak(tf.float32)}
 
 
 def _memory() -> dict[str, float]:
@@ -160,18 +163,26 @@ def main():
     if options.measure:
         print(json.dumps(measure(options.measure, options.steps, options.precision)))
         return
+    if options.rounds < 1 or options.steps < 1:
+        parser.error("--rounds and --steps must be 1 or more")
     names = list(dict.fromkeys(options.rows))
     if importlib.util.find_spec("torch") is None:
         print("PyTorch is not installed: its rows are left out")
         names = [name for name in names if not name.endswith("_torch")]
+        if not names:
+            parser.error("nothing is left to measure: pip install torch")
     needed = [method_and_library(name)[0] for name in names]
     names = list(dict.fromkeys([*needed, *names]))  # a plain row needs the operations of its method
     rounds = [{name: _in_process(name, options) for name in names} for _ in range(options.rounds)]
     peak = max(found.get("peak", 0.0) for each in rounds for found in each.values())
     print(f"matrix peak: float32 {peak / 1e9:.0f} GFLOP/s; {options.precision}")
+    of_torch = [found["torch_peak"] for each in rounds for found in each.values()
+                if "torch_peak" in found]  # fmt: skip
+    if of_torch:
+        print(f"of PyTorch: {max(of_torch) / 1e9:.0f} GFLOP/s")
     print(
         f"{'':17} {'batch':>9} {'GFLOP':>7} {'ms/step':>8} {'images/s':>9} {'of peak':>8} "
-        f"{'GiB':>5} {'first':>7}"
+        f"{'GiB':>5} {'starts':>7}"
     )
     report: dict[str, Any] = {"peak_gflops": peak / 1e9, "precision": options.precision, "rows": {}}
     for name in names:
@@ -182,7 +193,7 @@ def main():
         print(
             f"{name:17} {f'{row.labelled}+{row.unlabelled}':>9} {operations / 1e9:7.2f} "
             f"{best['seconds'] * 1e3:8.1f} {row.unlabelled / best['seconds']:9.0f} "
-            f"{fraction:8.0%} {best['memory_gib']:5.1f} {best['first']:6.1f}s"
+            f"{fraction:8.0%} {best['memory_gib']:5.1f} {best['starts']:6.1f}s"
         )
         report["rows"][name] = {
             **best,

@@ -1,8 +1,8 @@
 """M2, ADGM and LVAE as a user of Keras would write them: tiled classes, tf.data, the default fit.
 
-Networks, batches and objectives are those of `tfssvae.models`, exact over K classes. What these do
-not do: share the products with the image among the classes, keep the data on the device, take
-several steps in a call.
+Networks, batches and objectives are those of `tfssvae.models`, exact over K classes; LVAE's layers
+normalise labelled and unlabelled rows apart. What these do not do: share the products with the
+image among the classes, keep the data on the device, take several steps in a call.
 """
 
 import keras
@@ -50,11 +50,15 @@ class PlainModel(keras.Model):
         """The logged loss."""
         return [self.loss_tracker]
 
-    def classify(self, x):
-        """Return the logits of q(y|x), (rows, K)."""
-        raise NotImplementedError
+    def auxiliary(self, x):
+        """Return what is drawn before the class: only ADGM has such a variable."""
+        return ()
 
-    def negative_bound(self, x, y):
+    def classify(self, x, auxiliary):
+        """Return the logits of q(y|x), (rows, K)."""
+        return self.classifier(x, training=True)
+
+    def negative_bound(self, x, y, auxiliary):
         """Return minus the bound on log p(x, y), (rows,)."""
         raise NotImplementedError
 
@@ -62,15 +66,17 @@ class PlainModel(keras.Model):
         """Take a step on ((labelled images, labels), unlabelled images)."""
         (x_l, y_l), x_u = data
         with tf.GradientTape() as tape:
-            labelled = self.negative_bound(x_l, tf.one_hot(y_l, CLASSES))
+            a_l, a_u = self.auxiliary(x_l), self.auxiliary(x_u)
+            labelled = self.negative_bound(x_l, tf.one_hot(y_l, CLASSES), a_l)
             rows = tf.shape(x_u)[0]
             every_y = tf.tile(tf.eye(CLASSES), [rows, 1])
-            per_class = self.negative_bound(tf.repeat(x_u, CLASSES, axis=0), every_y)
-            log_q = tf.nn.log_softmax(self.classify(x_u))
+            tiled, *tiled_a = (tf.repeat(part, CLASSES, axis=0) for part in (x_u, *a_u))
+            per_class = self.negative_bound(tiled, every_y, tiled_a)
+            log_q = tf.nn.log_softmax(self.classify(x_u, a_u))
             parts = tf.reshape(per_class, [rows, CLASSES]) + log_q
             unlabelled = tf.reduce_sum(tf.exp(log_q) * parts, axis=-1)
             crossed = keras.losses.sparse_categorical_crossentropy(
-                y_l, self.classify(x_l), from_logits=True
+                y_l, self.classify(x_l, a_l), from_logits=True
             )
             terms = labelled, unlabelled, ALPHA * crossed
             loss = sum(tf.reduce_mean(term) for term in terms)
@@ -85,11 +91,11 @@ class PlainM2(PlainModel):
 
     def __init__(self):
         super().__init__()
-        self.classify = _mlp(PIXELS, 600, CLASSES)
+        self.classifier = _mlp(PIXELS, 600, CLASSES)
         self.encoder = _mlp(PIXELS + CLASSES, 600, 600, 2 * 50)
         self.decoder = _mlp(50 + CLASSES, 600, 600, PIXELS)
 
-    def negative_bound(self, x, y):
+    def negative_bound(self, x, y, auxiliary):
         mean, log_var, z = _draw(self.encoder(tf.concat([x, y], axis=-1)))
         logits = self.decoder(tf.concat([z, y], axis=-1))
         return _cross_entropy(x, logits) + _kl(mean, log_var) + np.log(CLASSES)
@@ -106,12 +112,14 @@ class PlainADGM(PlainModel):
         self.auxiliary_decoder = _mlp(PIXELS + CLASSES + 100, 500, 500, 2 * 100)
         self.decoder = _mlp(CLASSES + 100, 500, 500, PIXELS)
 
-    def classify(self, x):
-        a = _draw(self.auxiliary_encoder(x))[2]
-        return self.classifier(tf.concat([x, a], axis=-1))
+    def auxiliary(self, x):
+        return _draw(self.auxiliary_encoder(x))
 
-    def negative_bound(self, x, y):
-        mean_a, log_var_a, a = _draw(self.auxiliary_encoder(x))
+    def classify(self, x, auxiliary):
+        return self.classifier(tf.concat([x, auxiliary[2]], axis=-1))
+
+    def negative_bound(self, x, y, auxiliary):
+        mean_a, log_var_a, a = auxiliary
         mean, log_var, z = _draw(self.encoder(tf.concat([x, a, y], axis=-1)))
         p_a = tf.split(self.auxiliary_decoder(tf.concat([x, y, z], axis=-1)), 2, axis=-1)
         logits = self.decoder(tf.concat([y, z], axis=-1))
@@ -143,10 +151,7 @@ class PlainLVAE(PlainModel):
             ]
         )
 
-    def classify(self, x):
-        return self.classifier(x, training=True)
-
-    def negative_bound(self, x, y):
+    def negative_bound(self, x, y, auxiliary):
         seen, features = [], x
         for level, (network, head) in enumerate(zip(self.upward, self.heads_q, strict=True)):
             inputs = tf.concat([features, y], axis=-1) if level == 2 else features

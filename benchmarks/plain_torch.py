@@ -44,16 +44,28 @@ def _log_normal(value, mean, log_var):
     return -0.5 * (squared + log_var + math.log(2 * math.pi)).sum(-1)
 
 
-class M2(nn.Module):
+class Plain(nn.Module):
+    """What M2 and LVAE share: nothing is drawn before the class."""
+
+    def auxiliary(self, x):
+        """Return nothing: only ADGM has an auxiliary variable."""
+        return ()
+
+    def classify(self, x, auxiliary):
+        """Return the logits of q(y|x)."""
+        return self.classifier(x)
+
+
+class M2(Plain):
     """784-600-600, z 50."""
 
     def __init__(self):
         super().__init__()
-        self.classify = _mlp(PIXELS, 600, CLASSES)
+        self.classifier = _mlp(PIXELS, 600, CLASSES)
         self.encoder = _mlp(PIXELS + CLASSES, 600, 600, 2 * 50)
         self.decoder = _mlp(50 + CLASSES, 600, 600, PIXELS)
 
-    def negative_bound(self, x, y):
+    def negative_bound(self, x, y, auxiliary):
         """Return minus the bound on log p(x, y), (rows,)."""
         mean, log_var, z = _draw(self.encoder(torch.cat([x, y], -1)))
         logits = self.decoder(torch.cat([z, y], -1))
@@ -71,13 +83,17 @@ class ADGM(nn.Module):
         self.auxiliary_decoder = _mlp(PIXELS + CLASSES + 100, 500, 500, 2 * 100)
         self.decoder = _mlp(CLASSES + 100, 500, 500, PIXELS)
 
-    def classify(self, x):
-        """Return the logits of q(y|a, x), a drawn."""
-        return self.classifier(torch.cat([x, _draw(self.auxiliary_encoder(x))[2]], -1))
+    def auxiliary(self, x):
+        """Return (mean, log-variance, a sample) of q(a|x)."""
+        return _draw(self.auxiliary_encoder(x))
 
-    def negative_bound(self, x, y):
-        """Return minus the bound on log p(x, y), (rows,)."""
-        mean_a, log_var_a, a = _draw(self.auxiliary_encoder(x))
+    def classify(self, x, auxiliary):
+        """Return the logits of q(y|a, x)."""
+        return self.classifier(torch.cat([x, auxiliary[2]], -1))
+
+    def negative_bound(self, x, y, auxiliary):
+        """Return minus the bound on log p(x, y), (rows,); a is the one that the classifier sees."""
+        mean_a, log_var_a, a = auxiliary
         mean, log_var, z = _draw(self.encoder(torch.cat([x, a, y], -1)))
         p_a = self.auxiliary_decoder(torch.cat([x, y, z], -1)).chunk(2, dim=-1)
         logits = self.decoder(torch.cat([y, z], -1))
@@ -89,7 +105,7 @@ def _hidden(inputs: int) -> nn.Module:
     return nn.Sequential(nn.Linear(inputs, 128), nn.BatchNorm1d(128), nn.LeakyReLU())
 
 
-class LVAE(nn.Module):
+class LVAE(Plain):
     """z 32-16-8, three layers of 128."""
 
     def __init__(self):
@@ -100,9 +116,9 @@ class LVAE(nn.Module):
         self.downward = nn.ModuleList([_hidden(16), _hidden(8 + CLASSES)])
         self.heads_p = nn.ModuleList([nn.Linear(128, 2 * size) for size in sizes[:2]])
         self.decoder = nn.Sequential(_hidden(32), nn.Linear(128, PIXELS))
-        self.classify = nn.Sequential(_hidden(PIXELS), nn.Linear(128, CLASSES))
+        self.classifier = nn.Sequential(_hidden(PIXELS), nn.Linear(128, CLASSES))
 
-    def negative_bound(self, x, y):
+    def negative_bound(self, x, y, auxiliary):
         """Return minus the bound on log p(x, y), (rows,)."""
         seen, features = [], x
         for level, (network, head) in enumerate(zip(self.upward, self.heads_q, strict=True)):
@@ -122,6 +138,17 @@ class LVAE(nn.Module):
             z = mean + torch.exp(0.5 * log_var) * torch.randn_like(mean)
             total = total + _kl(mean, log_var, mean_p, log_var_p)
         return _cross_entropy(x, self.decoder(z)) + total + math.log(CLASSES)
+
+
+def matrix_peak(size: int = 4096, repeats: int = 5) -> float:
+    """Return the best rate of a square matrix product, operations a second."""
+    a = torch.randn(size, size)
+    best = float("inf")
+    for _ in range(repeats):
+        started = time.perf_counter()
+        (a @ a).sum().item()
+        best = min(best, time.perf_counter() - started)
+    return 2 * size**3 / best
 
 
 MODELS = {"m2": M2, "adgm": ADGM, "lvae": LVAE}
@@ -153,11 +180,13 @@ def step_seconds(
         chosen = torch.randint(len(known), (labelled,))
         x_l, y_l = known[chosen], labels[chosen]
         x_u = others[order[step * unlabelled : (step + 1) * unlabelled]]
-        bound_l = model.negative_bound(x_l, functional.one_hot(y_l, CLASSES).float())
-        per_class = model.negative_bound(x_u.repeat_interleave(CLASSES, 0), every_y)
-        log_q = functional.log_softmax(model.classify(x_u), -1)
+        a_l, a_u = model.auxiliary(x_l), model.auxiliary(x_u)
+        bound_l = model.negative_bound(x_l, functional.one_hot(y_l, CLASSES).float(), a_l)
+        tiled, *tiled_a = (part.repeat_interleave(CLASSES, 0) for part in (x_u, *a_u))
+        per_class = model.negative_bound(tiled, every_y, tiled_a)
+        log_q = functional.log_softmax(model.classify(x_u, a_u), -1)
         bound_u = (log_q.exp() * (per_class.view(-1, CLASSES) + log_q)).sum(-1)
-        crossed = functional.cross_entropy(model.classify(x_l), y_l)
+        crossed = functional.cross_entropy(model.classify(x_l, a_l), y_l)
         loss = bound_l.mean() + bound_u.mean() + ALPHA * crossed
         optimizer.zero_grad()
         loss.backward()

@@ -43,10 +43,13 @@ def bench(name: str | None, arguments: Sequence[str] = (), out: Path | None = No
         )
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
+    failed = []
     for file in files:
         print(f"== {file.stem}", flush=True)
         command = [sys.executable, str(file), *arguments]
         if out is not None:
             command += ["--json", str((out / f"{file.stem}.json").resolve())]
         if subprocess.run(command, check=False).returncode:
-            raise InputError(f'the benchmark "{file.stem}" failed: see above')
+            failed.append(file.stem)
+    if failed:
+        raise InputError(f"failed, see above: {', '.join(failed)}")

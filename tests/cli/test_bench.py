@@ -50,7 +50,7 @@ def test_one_takes_arguments(folder, tmp_path, capfd):
     ("arguments", "message"),
     [
         (["inputs"], 'unknown benchmark "inputs": did you mean "input"'),
-        (["input", "--rounds", "9"], '"input" failed'),
+        (["input", "--rounds", "9"], "failed, see above: input"),
     ],
 )
 def test_what_cannot_be_measured_is_said(folder, arguments, message, capfd):

@@ -56,11 +56,13 @@ def train(
     verbose: int | str = "auto",
     unfeatured: int = 100,
 ) -> keras.callbacks.History:
-    """Train a compiled model as `model.fit(data.train(labelled, unlabelled))` would, but faster.
+    """Train a compiled model as `model.fit(data.train(labelled, unlabelled))` would.
 
     Images stay uint8 on the device; the rows of each step are gathered, binarised and scaled
-    inside the graph, and one call runs many steps. Order of the rows, noise, logs, callbacks and
-    progress bar are those of `fit`; batch-level callbacks see every call, not every step.
+    inside the graph, and one call runs many steps, which matters the more the smaller the model.
+    Order of the rows, noise, logs, callbacks and progress bar are those of `fit`; batch-level
+    callbacks see every call, not every step. XLA draws other noise than the plain graph: compare
+    runs within one mode.
 
     Args:
         model: a compiled model.

@@ -63,6 +63,8 @@ def test_every_signature_answers_as_the_saved_model_does(client, path, images):
 
 def test_what_is_refused_says_why(client, images):
     with pytest.raises(ServingError, match=r"labels must be in 0\.\.9"):
+        client.call("generate", labels=[3, 10], seed=0)
+    with pytest.raises(InputError, match=r"labels must be in 0\.\.9"):  # before it is sent
         client.generate([3, 10])
     with pytest.raises(InputError, match="shape"):
         client.classify(images[:, :7])

@@ -197,6 +197,18 @@ def _check_whole(value: Any, name: str, wanted: str, least: int, most: float = m
     return int(value)
 
 
+def check_choice(value: str, known: Iterable[str], name: str) -> str:
+    """Return an argument that has to be one of the known names.
+
+    >>> check_choice("mean", ["sum", "mean"], "reduction")
+    'mean'
+    """
+    choices = list(known)
+    if value not in choices:
+        raise InputError(f"unknown {name} {value!r}: {closest(str(value), choices)}")
+    return value
+
+
 def closest(name: str, known: Iterable[str]) -> str:
     """Text for messages about an unknown name: the nearest known name and the known names.
 

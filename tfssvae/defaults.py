@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tfssvae.checks import InputError, closest
+from tfssvae.checks import check_choice
 from tfssvae.core import SemiSupervisedVAE
 from tfssvae.weights import Weight
 
@@ -33,8 +33,7 @@ def default_weights(
     Raises:
         InputError: the kind is unknown.
     """
-    if kind not in KINDS:
-        raise InputError(f"unknown default_weights {kind!r}: {closest(str(kind), KINDS)}")
+    check_choice(kind, KINDS, "default_weights")
     weights: dict[str, Weight] = {}
     for regularizer in regularizers:
         weights.update(regularizer.recommended_weights(steps))

@@ -61,6 +61,21 @@ def of_this_replica(values: tf.Tensor) -> tf.Tensor:
     return part
 
 
+COMPARED = ("all", "replica")
+"""With which rows of a batch a term compares: those of all replicas, or of its own."""
+
+
+def exchange(compared: str):
+    """Return `of_all_replicas` and `of_this_replica` for "all", for "replica" what keeps the rows.
+
+    With "all" the run is that of one device with the whole batch. With "replica" nothing is
+    exchanged: every replica's rows are a smaller batch.
+    """
+    if compared == "all":
+        return of_all_replicas, of_this_replica
+    return tf.identity, tf.identity
+
+
 def with_shared_overflow(gradients: list) -> list:
     """Return this replica's gradients, NaN if those of any replica are not finite.
 

@@ -6,10 +6,13 @@ import pytest
 import tensorflow as tf
 
 import tfssvae
+from tfssvae import losses
 from tfssvae.batch import make_batch
+from tfssvae.checks import InputError
 from tfssvae.core import Terms
 from tfssvae.noise import Noise
 from tfssvae.regularizers import MIER
+from tfssvae.replicas import of_this_replica
 
 K = 5
 
@@ -172,3 +175,23 @@ def test_it_is_saved_with_its_average(tmp_path):
 def test_a_momentum_out_of_range_is_refused(momentum):
     with pytest.raises(tfssvae.InputError, match="momentum"):
         MIER(momentum=momentum)
+
+
+def test_each_replica_may_compare_its_own_rows(strategy):
+    logits = tf.random.stateless_normal((8, K), [3, 4]) * 3.0
+
+    def information(compared):
+        regularizer = MIER(compared=compared)
+
+        def of_replica():
+            return -terms_of(regularizer, of_this_replica(logits), labelled=0)["mier_information"]
+
+        found = strategy.experimental_local_results(strategy.run(of_replica))
+        return [float(value[0]) for value in found]
+
+    parts = [float(losses.mutual_information(part)) for part in (logits, logits[:4], logits[4:])]
+    np.testing.assert_allclose(information("all"), [parts[0]] * 2, rtol=1e-5)
+    np.testing.assert_allclose(information("replica"), parts[1:], rtol=1e-5)
+    assert max(parts[1:]) != pytest.approx(parts[0], rel=1e-2)
+    with pytest.raises(InputError, match="unknown compared 'none'"):
+        MIER(compared="none")

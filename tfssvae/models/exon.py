@@ -21,7 +21,7 @@ from tensorflow_probability import distributions as tfd
 
 from tfssvae import layers, losses, networks
 from tfssvae.batch import Batch
-from tfssvae.checks import InputError, closest
+from tfssvae.checks import InputError, check_choice
 from tfssvae.core import SemiSupervisedVAE, Terms
 from tfssvae.models.exact import class_monitors, codes_of_classes, draw_classes
 from tfssvae.noise import Noise
@@ -122,8 +122,7 @@ class EXoN(SemiSupervisedVAE):
         self._check_prior()
         self.hidden, self.filters = tuple(hidden), tuple(filters)
         self.beta, self.learn_beta = beta, bool(learn_beta)
-        if backbone not in DROPOUT:
-            raise InputError(f"unknown backbone {backbone!r}: {closest(str(backbone), DROPOUT)}")
+        check_choice(backbone, DROPOUT, "backbone")
         self.backbone, self.dropout = backbone, dropout
         built = self._networks(encoder is None, decoder is None, classifier is None)
         self.encoder = encoder or built["encoder"]

@@ -25,7 +25,7 @@ from tensorflow_probability import distributions as tfd
 
 from tfssvae import layers, losses, networks
 from tfssvae.batch import Batch
-from tfssvae.checks import InputError, closest
+from tfssvae.checks import InputError, check_choice
 from tfssvae.core import SemiSupervisedVAE, Terms
 from tfssvae.models.exact import class_monitors, every_class, sample_classes
 from tfssvae.noise import Noise
@@ -117,8 +117,7 @@ class PartedVAE(SemiSupervisedVAE):
         if not temperature > 0:
             raise InputError(f"temperature must be positive, got {temperature}")
         self.temperature = float(temperature)
-        if sampling not in SAMPLING:
-            raise InputError(f"unknown sampling {sampling!r}: {closest(str(sampling), SAMPLING)}")
+        check_choice(sampling, SAMPLING, "sampling")
         self.sampling = sampling
         self.backbone = backbone
         default_encoder, default_decoder = self._backbone()

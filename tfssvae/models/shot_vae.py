@@ -20,7 +20,7 @@ from tensorflow_probability import distributions as tfd
 
 from tfssvae import layers, losses, networks
 from tfssvae.batch import Batch
-from tfssvae.checks import InputError, closest
+from tfssvae.checks import InputError, check_choice
 from tfssvae.core import SemiSupervisedVAE, Terms
 from tfssvae.models.exact import (
     class_monitors,
@@ -110,8 +110,7 @@ class ShotVAE(SemiSupervisedVAE):
         super().__init__(input_shape, num_classes, class_prior=class_prior, **kwargs)
         self.latent_dim, self.hidden = int(latent_dim), tuple(hidden)
         self.epsilon, self.temperature = _checked(epsilon, temperature)
-        if sampling not in SAMPLING:
-            raise InputError(f"unknown sampling {sampling!r}: {closest(str(sampling), SAMPLING)}")
+        check_choice(sampling, SAMPLING, "sampling")
         self.sampling = sampling
         self.capacity_z, self.capacity_y = capacity_z, capacity_y
         self.backbone = backbone

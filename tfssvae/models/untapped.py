@@ -17,7 +17,7 @@ from tensorflow_probability import distributions as tfd
 
 from tfssvae import layers, losses, networks
 from tfssvae.batch import Batch
-from tfssvae.checks import InputError, closest
+from tfssvae.checks import InputError, check_choice
 from tfssvae.core import SemiSupervisedVAE, Terms
 from tfssvae.losses.float32 import sum_features
 from tfssvae.models.exact import (
@@ -123,9 +123,9 @@ class Untapped(SemiSupervisedVAE):
         flow = layers.LogisticFlow(low, high)
         self.low, self.high = flow.low, flow.high
         self.temperature, self.epsilon = _checked_numbers(temperature, epsilon)
-        self.sampling = _checked_choice("sampling", sampling, SAMPLING)
-        self.image_sampling = _checked_choice("image_sampling", image_sampling, IMAGE_SAMPLING)
-        self.image_distance = _checked_choice("image_distance", image_distance, IMAGE_DISTANCES)
+        self.sampling = check_choice(sampling, SAMPLING, "sampling")
+        self.image_sampling = check_choice(image_sampling, IMAGE_SAMPLING, "image_sampling")
+        self.image_distance = check_choice(image_distance, IMAGE_DISTANCES, "image_distance")
         self.observed_z = bool(observed_z)
         classes = (self.num_classes,)
         options = {"activation": "tanh", "dtype": self.dtype_policy, "seed": self.seed}
@@ -419,9 +419,3 @@ def _checked_numbers(temperature: float, epsilon: float) -> tuple[float, float]:
     if not 0.0 <= epsilon < 1.0:
         raise InputError(f"epsilon must be in [0, 1), got {epsilon}")
     return float(temperature), float(epsilon)
-
-
-def _checked_choice(argument: str, value: str, known: Sequence[str]) -> str:
-    if value not in known:
-        raise InputError(f"unknown {argument} {value!r}: {closest(str(value), known)}")
-    return value

@@ -7,12 +7,12 @@ import keras
 import tensorflow as tf
 
 from tfssvae import losses
-from tfssvae.checks import InputError, closest
+from tfssvae.checks import InputError, check_choice
 from tfssvae.regularizers.base import term_of_rows
 from tfssvae.regularizers.codes import code_of_unlabelled
 from tfssvae.regularizers.mixing import mix_rows, mixing_weights, neighbours
 from tfssvae.regularizers.warm_up import WarmUpRegularizer
-from tfssvae.replicas import of_all_replicas, of_this_replica
+from tfssvae.replicas import COMPARED, exchange
 
 MATCHES = ("optimal", "random")
 
@@ -39,6 +39,9 @@ class OptimalInterpolation(WarmUpRegularizer):
         concentration: of lambda; 1 is the paper's uniform distribution, 2 the authors' code's.
         per_example: whether each image has a lambda of its own, or the batch one.
         match: "optimal", or "random", which makes it a mixup with KL.
+        compared: on several replicas, "all" compares the rows of the whole batch, as one device
+            would; "replica" those of each replica, without any exchange: matches are then
+            less close.
 
     References:
         Feng et al., "SHOT-VAE: semi-supervised deep generative models with label-aware ELBO
@@ -55,15 +58,15 @@ class OptimalInterpolation(WarmUpRegularizer):
         concentration: float = 1.0,
         per_example: bool = True,
         match: str = "optimal",
+        compared: str = "all",
         **kwargs,
     ):
         super().__init__(maximum, steps, gamma, **kwargs)
-        if match not in MATCHES:
-            raise InputError(f"unknown match {match!r}: {closest(str(match), MATCHES)}")
+        self.match = check_choice(match, MATCHES, "match")
+        self.compared = check_choice(compared, COMPARED, "compared")
         if not concentration > 0:
             raise InputError(f"concentration must be positive, got {concentration}")
         self.concentration, self.per_example = float(concentration), bool(per_example)
-        self.match = match
 
     def terms(self, model, batch, terms, training):
         """Return the divergence of each unlabelled image, eq. 15, in nats."""
@@ -76,16 +79,17 @@ class OptimalInterpolation(WarmUpRegularizer):
             batch.noise, batch.num_unlabelled, self.concentration, self.per_example
         )
         probs_0 = tf.nn.softmax(terms.logits[batch.num_labelled :])
-        all_x, all_probs = of_all_replicas(x_0), of_all_replicas(tf.stop_gradient(probs_0))
+        of_all, of_own = exchange(self.compared)
+        all_x, all_probs = of_all(x_0), of_all(tf.stop_gradient(probs_0))
         if self.match == "optimal":
-            code = [of_all_replicas(value) for value in code_of_unlabelled(model, batch, terms)]
-            partner = of_this_replica(losses.optimal_match(*code))
+            code = [of_all(value) for value in code_of_unlabelled(model, batch, terms)]
+            partner = of_own(losses.optimal_match(*code))
             x_1, probs_1 = tf.gather(all_x, partner), tf.gather(all_probs, partner)
         else:
-            x_1, probs_1 = (of_this_replica(neighbours(rows)) for rows in (all_x, all_probs))
+            x_1, probs_1 = (of_own(neighbours(rows)) for rows in (all_x, all_probs))
         logits = model.predict_logits(mix_rows(x_0, x_1, lam), training)
         return losses.optimal_interpolation(logits, probs_0, probs_1, lam)
 
     def get_config(self):
-        names = ("concentration", "per_example", "match")
+        names = ("concentration", "per_example", "match", "compared")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -16,7 +16,7 @@ import tensorflow_probability as tfp
 
 from tfssvae import checks, losses
 from tfssvae.regularizers.base import Regularizer
-from tfssvae.replicas import of_all_replicas
+from tfssvae.replicas import COMPARED, exchange
 
 
 @keras.saving.register_keras_serializable("tfssvae")
@@ -36,14 +36,25 @@ class MIER(Regularizer):
         beta: weight of the entropy.
         gamma: weight of the mutual information.
         momentum: of the running average of q(y), in [0, 1); 0 is the batch alone.
+        compared: on several replicas, "all" compares the rows of the whole batch, as one device
+            would; "replica" those of each replica, without any exchange: q(y) is then the
+            mean of fewer rows, and I(y; x) smaller.
 
     References:
         Hasan Khan et al., "Mutual information and entropy regularisation for semi-supervised
         variational autoencoders", eqs. 5 to 9.
     """
 
-    def __init__(self, beta: float = 5.0, gamma: float = 1.0, momentum: float = 0.0, **kwargs):
+    def __init__(
+        self,
+        beta: float = 5.0,
+        gamma: float = 1.0,
+        momentum: float = 0.0,
+        compared: str = "all",
+        **kwargs,
+    ):
         super().__init__(**kwargs)
+        self.compared = checks.check_choice(compared, COMPARED, "compared")
         if not 0.0 <= momentum < 1.0:
             raise checks.InputError(f"momentum must be in [0, 1), got {momentum}")
         self.beta, self.gamma, self.momentum = float(beta), float(gamma), float(momentum)
@@ -68,7 +79,8 @@ class MIER(Regularizer):
         if not self.built:
             self.build(model.num_classes)
         logits = terms.logits[batch.num_labelled :]
-        log_probs = of_all_replicas(tf.nn.log_softmax(logits))
+        of_all, _ = exchange(self.compared)
+        log_probs = of_all(tf.nn.log_softmax(logits))
         rows = tf.cast(tf.shape(log_probs)[0], tf.float32)
         log_mean = tf.reduce_logsumexp(log_probs, axis=0) - tf.math.log(rows)
         entropy_of_mean = losses.entropy(log_mean[None])[0]
@@ -94,5 +106,5 @@ class MIER(Regularizer):
         return losses.entropy(average[None])[0] - slope
 
     def get_config(self):
-        config = {"beta": self.beta, "gamma": self.gamma, "momentum": self.momentum}
-        return {**super().get_config(), **config}
+        names = ("beta", "gamma", "momentum", "compared")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -34,7 +34,8 @@ def _example(
     if name == "labels":
         return (np.arange(len(images)) % num_classes).astype(dtype)
     if name == "codes":
-        draws = np.random.default_rng(0).normal(size=(len(images), *shape[1:]))
+        sizes = [len(images), *(size or 0 for size in shape[1:])]
+        draws = np.random.default_rng(0).normal(size=sizes)
         return draws.astype(dtype)
     return np.zeros((), dtype)
 

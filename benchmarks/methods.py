@@ -8,7 +8,8 @@ operations of the matrix products of a step (see `products.py`), for the plain o
 method that they write out: what they compute more is their loss. The peak is the best rate of a
 square float32 matrix product of TensorFlow measured in any of the processes; PyTorch's own is
 printed too. Memory is the most that the process held in training, "starts" what the first call took
-more than its steps: tracing and compiling.
+more than its steps: tracing and compiling. "alone" is the time that the products would take one by
+one, each a call of TensorFlow, over that of the step.
 
 Steps are those of the compiled loop, with XLA where it is faster: not for convolutions nor half
 precision. `plain_keras.py` and `plain_torch.py` need no tfssvae; PyTorch is optional
@@ -133,7 +134,9 @@ def measure(name: str, steps: int, precision: str) -> dict[str, float]:
         train(model, data, 1, row.labelled, row.unlabelled, [timer], **options)
         found |= _memory()
         counted = make_model(method, precision)
-        found["operations"] = products.step_operations(counted, data, row.labelled, row.unlabelled)
+        batch = (data, row.labelled, row.unlabelled)
+        found["operations"] = products.step_operations(counted, *batch)
+        found["alone"] = products.seconds_alone(counted, *batch)
     found["seconds"] = statistics.median(timer.seconds)
     found["starts"] = timer.first - in_first * found["seconds"]
     return {**found, "peak": matrix_peak(tf.float32)}
@@ -182,7 +185,7 @@ def main():
         print(f"of PyTorch: {max(of_torch) / 1e9:.0f} GFLOP/s")
     print(
         f"{'':17} {'batch':>9} {'GFLOP':>7} {'ms/step':>8} {'images/s':>9} {'of peak':>8} "
-        f"{'GiB':>5} {'starts':>7}"
+        f"{'GiB':>5} {'starts':>7} {'alone':>6}"
     )
     report: dict[str, Any] = {"peak_gflops": peak / 1e9, "precision": options.precision, "rows": {}}
     for name in names:
@@ -193,7 +196,8 @@ def main():
         print(
             f"{name:17} {f'{row.labelled}+{row.unlabelled}':>9} {operations / 1e9:7.2f} "
             f"{best['seconds'] * 1e3:8.1f} {row.unlabelled / best['seconds']:9.0f} "
-            f"{fraction:8.0%} {best['memory_gib']:5.1f} {best['starts']:6.1f}s"
+            f"{fraction:8.0%} {best['memory_gib']:5.1f} {best['starts']:6.1f}s "
+            f"{best['alone'] / best['seconds'] if 'alone' in best else float('nan'):6.0%}"
         )
         report["rows"][name] = {
             **best,

@@ -5,6 +5,9 @@ no gradient of the images. What it makes more than it must are the products of o
 17.41 GFLOP for M2, where its layers need 17.27 (`drivers.least_operations`).
 """
 
+import statistics
+import time
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -44,6 +47,19 @@ def _of_product(operation) -> float:
     return 2.0 * np.prod(output) * shared
 
 
+def _operations_of(model: keras.Model, data, labelled: int, unlabelled: int) -> list:
+    """Return the products and convolutions in the graph of one training step."""
+    batch = next(iter(data.train(labelled, unlabelled)))
+    model.prepare()
+    step = tf.function(lambda: model.train_step(batch), autograph=False)
+    return [
+        operation
+        for graph in _graphs(step.get_concrete_function().graph)
+        for operation in graph.get_operations()
+        if operation.type in (*_PRODUCTS, *_CONVOLUTIONS)
+    ]
+
+
 def step_operations(model: keras.Model, data, labelled: int, unlabelled: int) -> float:
     """Return the floating-point operations of one training step in matrix products.
 
@@ -53,14 +69,51 @@ def step_operations(model: keras.Model, data, labelled: int, unlabelled: int) ->
         labelled: labelled rows a step.
         unlabelled: unlabelled rows a step.
     """
-    batch = next(iter(data.train(labelled, unlabelled)))
-    model.prepare()
-    step = tf.function(lambda: model.train_step(batch), autograph=False)
-    total = 0.0
-    for graph in _graphs(step.get_concrete_function().graph):
-        for operation in graph.get_operations():
-            if operation.type in _PRODUCTS:
-                total += _of_product(operation)
-            elif operation.type in _CONVOLUTIONS:
-                total += _of_convolution(operation)
-    return total
+    found = _operations_of(model, data, labelled, unlabelled)
+    return sum(
+        _of_product(operation) if operation.type in _PRODUCTS else _of_convolution(operation)
+        for operation in found
+    )
+
+
+def seconds_alone(model: keras.Model, data, labelled: int, unlabelled: int) -> float:
+    """Return the seconds of a step's products if each ran by itself, one after the other."""
+    counts: dict[str, int] = {}
+    examples = {}
+    for operation in _operations_of(model, data, labelled, unlabelled):
+        key = f"{operation.type} {[t.shape for t in operation.inputs]} {operation.outputs[0].shape}"
+        counts[key] = counts.get(key, 0) + 1
+        examples[key] = operation
+    return sum(count * _seconds(examples[key]) for key, count in counts.items())
+
+
+def _seconds(operation, repeats: int = 5) -> float:
+    definition = operation.op_def
+    arguments = {
+        argument.name: _like(tensor, operation.outputs[0].shape)
+        for argument, tensor in zip(definition.input_arg, operation.inputs, strict=True)
+    }
+    attributes = {
+        attribute.name: operation.get_attr(attribute.name)
+        for attribute in definition.attr
+        if attribute.type != "type"
+    }
+    attributes = {
+        name: value.decode() if isinstance(value, bytes) else value
+        for name, value in attributes.items()
+    }
+    run = tf.function(lambda: getattr(tf.raw_ops, operation.type)(**arguments, **attributes))
+    run()
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def _like(tensor: tf.Tensor, output: tf.TensorShape) -> tf.Tensor:
+    if tensor.dtype.is_integer:  # the sizes of what a gradient has the shape of
+        return tf.constant(output.as_list(), tensor.dtype)
+    # A variable: of a constant TensorFlow would compute the product once.
+    return tf.Variable(tf.random.normal(tensor.shape, dtype=tensor.dtype))

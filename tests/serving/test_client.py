@@ -1,5 +1,6 @@
 """The client gives the numbers of the signatures, over either transport, or says what is wrong."""
 
+import contextlib
 import json
 import pickle
 import socket
@@ -250,7 +251,15 @@ def test_the_deadline_is_that_of_all_requests_together(server, backend, images):
         assert len(backend.requests) < 6
 
 
-def test_a_body_that_trickles_meets_the_deadline():
+@pytest.mark.parametrize(
+    ("head", "drop"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b" "),
+        (b"HTTP/1.1 200 OK\r\nX-Slow: ", b"a"),
+    ],
+    ids=["body", "headers"],
+)
+def test_an_answer_that_trickles_meets_the_deadline(head, drop):
     listener = socket.create_server(("127.0.0.1", 0))
     done = threading.Event()
 
@@ -258,9 +267,10 @@ def test_a_body_that_trickles_meets_the_deadline():
         connection, _ = listener.accept()
         with connection:
             connection.recv(65536)
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-            while not done.wait(0.05):
-                connection.sendall(b" ")
+            connection.sendall(head)
+            with contextlib.suppress(OSError):  # the client has hung up
+                while not done.wait(0.05):
+                    connection.sendall(drop)
 
     thread = threading.Thread(target=trickle)
     thread.start()

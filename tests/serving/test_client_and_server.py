@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import requests
 import tensorflow as tf
 
 import tfssvae
@@ -83,3 +84,11 @@ def test_saved_model_cli_reads_it(path, images, tmp_path):
     served = tf.saved_model.load(str(path)).signatures["classify"](images=tf.constant(images))
     found = np.load(tmp_path / "probabilities.npy")
     np.testing.assert_allclose(found, served["probabilities"], rtol=1e-5)
+
+
+def test_requests_with_too_many_rows_are_refused(ports):
+    address = f"http://127.0.0.1:{ports.rest}/v1/models/m2:predict"
+    body = {"signature_name": "generate", "inputs": {"labels": [0] * 5000, "seed": 0}}
+    answer = requests.post(address, json=body, timeout=20)
+    assert answer.status_code == 400
+    assert "send at most 4096" in answer.json()["error"]

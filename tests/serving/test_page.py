@@ -44,7 +44,11 @@ def address(data, tmp_path_factory):
     for name, model in (("m2", m2), ("exon", exon)):
         origin = {"data": {"name": "digits", "labels": 100}, "test": {"accuracy": 0.91}}
         export(model, folder / name, names, examples=data.x_test[:60], provenance=origin)
-    models = {name: folder / name for name in ("m2", "exon")}
+    words = [f"a class whose name is as long as a sentence, number {k}" for k in range(20)]
+    colour = tfssvae.models.M2((16, 32, 3), 20, latent_dim=4, hidden=(16,))
+    export(colour, folder / "colour", words, examples=np.zeros((3, 16, 32, 3), "uint8"))
+    export(tfssvae.models.M2((64,), 10, latent_dim=4, hidden=(16,)), folder / "table")
+    models = {name: folder / name for name in ("m2", "exon", "colour", "table")}
     with server.running(models, server.Settings(rest_port=0, grpc_port=0)) as ports:
         yield f"http://127.0.0.1:{ports.rest}/"
 
@@ -63,7 +67,8 @@ def browser():
 
 @pytest.fixture
 def page(browser, address):
-    browser.set_window_size(900, 1000)
+    metrics = {"width": 900, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     browser.get(address)
     wait(lambda: "M2" in browser.find_element(By.ID, "title").text)
     yield browser
@@ -173,6 +178,7 @@ def test_the_point_on_the_plane_moves_by_mouse_and_by_keys(page):
     wait(lambda: "standard deviations" in text(page, "place"))
     before = pixels(page, "walked")
     plane = page.find_element(By.ID, "plane")
+    page.execute_script("arguments[0].scrollIntoView({block: 'center'})", plane)
     ActionChains(page).move_to_element_with_offset(plane, 90, -90).click().perform()
     assert text(page, "place") != "at 0.0, 0.0 standard deviations"
     wait(lambda: np.any(pixels(page, "walked") != before))
@@ -206,10 +212,67 @@ def test_names_are_text(page):
     assert not page.find_elements(By.CSS_SELECTOR, "#bars b, #styles b")
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-def test_nothing_overlaps_or_sticks_out(page, width, tmp_path):
-    page.set_window_size(width, 1200)
+def choose(page, name, title):
+    page.find_element(By.CSS_SELECTOR, f"#models option[value={name}]").click()
+    wait(lambda: title in text(page, "title"))
+
+
+def test_what_was_cleared_has_no_answer(page):
+    script = """
+        const canvas = document.getElementById("pad"), box = canvas.getBoundingClientRect();
+        for (const kind of ["pointerdown", "pointerup"]) canvas.dispatchEvent(new PointerEvent(kind,
+            {clientX: box.left + 90, clientY: box.top + 90, pointerId: 1}));
+    """
+    page.execute_script("document.getElementById('pad').setPointerCapture = () => {};" + script)
+    page.find_element(By.ID, "clear").click()
+    page.find_element(By.ID, "generate").click()
+    page.find_element(By.ID, "clear").click()
+    time.sleep(1.0)  # an answer would be here by now
+    assert text(page, "verdict") == "Nothing yet."
+    assert pixels(page, "pad").max() == 0
+
+
+def test_a_table_has_nothing_to_draw_and_leaves_nothing_behind(page):
     draw(page)
+    page.find_element(By.CSS_SELECTOR, "#models option[value=table]").click()
+    wait(lambda: "tables of numbers" in text(page, "trouble"))
+    assert not [s for s in page.find_elements(By.CSS_SELECTOR, "section") if s.is_displayed()]
+    choose(page, "m2", "m2: M2")
+    draw(page)
+
+
+def test_a_dropped_image_keeps_its_proportions(page):
+    choose(page, "colour", "colour: M2")
+    page.execute_async_script(
+        """
+        const done = arguments[0], canvas = document.createElement("canvas");
+        canvas.width = 320; canvas.height = 160;
+        const context = canvas.getContext("2d");
+        context.fillStyle = "red"; context.fillRect(160, 0, 160, 160);
+        canvas.toBlob((blob) => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([blob], "half.png", {type: "image/png"}));
+            document.querySelector("h1").dispatchEvent(
+                new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true}));
+            done();
+        });
+        """
+    )
+    wait(lambda: is_classified(page))
+    seen = pixels(page, "seen")
+    assert seen.shape == (16, 32)
+    assert seen[:, 17:].min() > 250
+    assert seen[:, :15].max() < 5
+
+
+@pytest.mark.parametrize("name", ["m2", "colour"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_overlaps_or_sticks_out(page, width, name):
+    metrics = {"width": width, "height": 1200, "deviceScaleFactor": 1, "mobile": width < 500}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    choose(page, name, f"{name}: M2")
+    page.find_element(By.ID, "generate").click()
+    wait(lambda: is_classified(page))
     found = page.execute_script(
         """
         const boxes = Array.from(document.querySelectorAll("main > section"))

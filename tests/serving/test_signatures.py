@@ -113,3 +113,15 @@ def test_the_plane_is_where_codes_vary_most(exported, data):
         np.testing.assert_allclose(spread, largest, rtol=1e-2)
     np.testing.assert_allclose(np.sort(plane["deviation"])[::-1] ** 2, spread, rtol=1e-2)
     assert len(plane["points"]) == 50
+
+
+def test_codes_that_are_no_numbers_are_refused(exported):
+    _, served, interface = exported
+    inputs = {"codes": tf.fill([2, interface["code_size"]], float("nan"))}
+    if "labels" in interface["signatures"]["decode"]["inputs"]:
+        inputs["labels"] = tf.zeros([2], tf.int32)
+        one_label = {"codes": tf.zeros_like(inputs["codes"]), "labels": tf.zeros([1], tf.int32)}
+        with pytest.raises(tf.errors.InvalidArgumentError, match="every code needs one label"):
+            served["decode"](**one_label)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="codes must be finite"):
+        served["decode"](**inputs)

@@ -1,6 +1,7 @@
 """Version folders: numbered, whole, never overwritten."""
 
 import pytest
+import tensorflow as tf
 
 from tfssvae.checks import InputError
 from tfssvae.serving.versions import write_version
@@ -108,3 +109,20 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("pathlib.Path.mkdir", read_only)
     with pytest.raises(InputError, match=r"cannot write to .*\(Permission denied\)"):
         write_version(tmp_path, None, write())
+
+
+def test_numbers_beyond_what_servers_count_to_are_refused(tmp_path):
+    with pytest.raises(InputError, match="a version is at most"):
+        write_version(tmp_path, 2**63, lambda path: None)
+    (tmp_path / str(2**63 - 1)).mkdir()
+    with pytest.raises(InputError, match="a version is at most"):
+        write_version(tmp_path, None, lambda path: None)
+
+
+def test_a_full_disk_is_said_in_a_sentence(tmp_path):
+    def full(path):
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    with pytest.raises(OSError, match="is the disk full"):
+        write_version(tmp_path, None, full)
+    assert not list(tmp_path.iterdir())

@@ -37,11 +37,13 @@ def requests(path):
 def test_every_signature_answers_its_warm_up_requests(path, images):
     served = tf.saved_model.load(str(path)).signatures
     found = requests(path)
-    assert len(found) == 3 * len(served)
-    assert {request.model_spec.signature_name for request in found} == set(served)
+    merged = set(served) - {"generate"}  # its seed is a scalar, which servers that merge refuse
+    assert len(found) == 3 * len(merged)
+    assert {request.model_spec.signature_name for request in found} == merged
     rows = set()
     for request in found:
         inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
+        assert all(value.ndim > 0 for value in inputs.values())
         outputs = served[request.model_spec.signature_name](
             **{name: tf.constant(value) for name, value in inputs.items()}
         )

@@ -134,7 +134,11 @@ def _in_every_class(model: SemiSupervisedVAE, x: tf.Tensor) -> tf.Tensor:
 
 def _trace_decode_class(model: SemiSupervisedVAE):
     def decode(codes, labels):
+        _require_finite(codes)
         _require_labels(labels, model.num_classes)
+        alike = _require(tf.shape(codes)[0] == tf.shape(labels)[0], "every code needs one label")
+        with tf.control_dependencies([alike]):  # before an operation that complains of shapes
+            codes = tf.identity(codes)
         return {"decoded_images": model.images_of_codes(codes, labels, _Alike(0, 0))}
 
     codes = tf.TensorSpec([None, code_size(model)], tf.float32, name="codes")
@@ -144,6 +148,7 @@ def _trace_decode_class(model: SemiSupervisedVAE):
 
 def _trace_decode(model: SemiSupervisedVAE):
     def decode(codes):
+        _require_finite(codes)
         return {"decoded_images": model.images_of_encoding(codes)}
 
     codes = tf.TensorSpec([None, code_size(model)], tf.float32, name="codes")
@@ -160,6 +165,10 @@ def _trace_generate(model: SemiSupervisedVAE):
     return tf.function(generate, input_signature=[labels, seed]).get_concrete_function()
 
 
+def _require_finite(codes) -> None:
+    _require(tf.reduce_all(tf.math.is_finite(codes)), "codes must be finite numbers")
+
+
 def _require_labels(labels, num_classes: int) -> None:
     known = tf.reduce_all((labels >= 0) & (labels < num_classes))
     _require(known, f"labels must be in 0..{num_classes - 1}")
@@ -174,6 +183,6 @@ def _in_range(images):
     return images
 
 
-def _require(condition, message: str) -> None:
+def _require(condition, message: str) -> tf.Operation:
     # The bare op: tf.debugging.Assert wraps it in a branch, which costs time and converters.
-    tf.raw_ops.Assert(condition=condition, data=[message])
+    return tf.raw_ops.Assert(condition=condition, data=[message])

@@ -6,7 +6,11 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+import tensorflow as tf
+
 from tfssvae.checks import InputError
+
+_MOST = 2**63 - 1
 
 
 def write_version(directory: Path, version: int | None, write: Callable[[Path], object]) -> Path:
@@ -45,6 +49,9 @@ def write_version(directory: Path, version: int | None, write: Callable[[Path], 
         write(partial)
         _flush(partial)
         return _publish(partial, directory, version)
+    except (tf.errors.ResourceExhaustedError, tf.errors.OutOfRangeError) as error:
+        reason = str(error).splitlines()[0]
+        raise OSError(f"cannot write to {directory}, is the disk full? {reason}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -64,6 +71,9 @@ def _publish(partial: Path, directory: Path, version: int | None) -> Path:
 
 def _refuse_taken(directory: Path, version: int | None) -> None:
     taken = _versions(directory)
+    number = max(taken, default=0) + 1 if version is None else version
+    if number > _MOST:
+        raise InputError(f"a version is at most {_MOST}, which servers can count to; got {number}")
     if version in taken:
         raise InputError(
             f"version {version} exists in {directory} and is never overwritten: "

@@ -24,7 +24,7 @@ def can_write() -> bool:
 
 
 def write_warm_up(path: Path, interface: Mapping[str, Any], examples: NDArray[Any]) -> int:
-    """Write requests to every signature, of 1, 8 and 64 rows.
+    """Write requests to every signature whose inputs have rows, of 1, 8 and 64 rows.
 
     Args:
         path: the folder of the version.
@@ -43,6 +43,10 @@ def write_warm_up(path: Path, interface: Mapping[str, Any], examples: NDArray[An
         for rows in _ROWS:
             images = np.resize(examples, (rows, *examples.shape[1:]))
             for name, signature in interface["signatures"].items():
+                # A server that merges requests has no place for a scalar, and would not load the
+                # version whose warm-up has one.
+                if not all(spec["shape"] for spec in signature["inputs"].values()):
+                    continue
                 request = predict_pb2.PredictRequest()
                 request.model_spec.signature_name = name
                 inputs = example_inputs(signature["inputs"], images, interface["num_classes"])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
+import threading
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -25,6 +28,49 @@ _BLOCK = 1 << 20
 _SHOWN_CHARACTERS = 500
 
 
+class _Timely:
+    """A connection whose timeout is for the whole head of an answer.
+
+    That of a socket begins anew with every byte that arrives.
+    """
+
+    def getresponse(self):
+        if not self.timeout:
+            return super().getresponse()
+        is_late = threading.Event()
+        timer = threading.Timer(self.timeout, self._cut, [is_late])
+        timer.daemon = True
+        timer.start()
+        try:
+            response = super().getresponse()
+        finally:
+            timer.cancel()
+        if is_late.is_set():  # half a head, which ends where the connection was cut
+            raise urllib3.exceptions.ProtocolError("the head of the answer was not complete")
+        return response
+
+    def _cut(self, is_late: threading.Event) -> None:
+        is_late.set()
+        with contextlib.suppress(OSError, AttributeError):
+            self.sock.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined]
+
+
+class _Connection(_Timely, urllib3.connection.HTTPConnection):
+    pass
+
+
+class _SecureConnection(_Timely, urllib3.connection.HTTPSConnection):
+    pass
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
 class Rest:
     """A pool of connections to a server; threads may share it.
 
@@ -37,6 +83,7 @@ class Rest:
         self._root = f"{address.rstrip('/')}/v1/models/"
         self._headers = {"Content-Type": "application/json", **headers}
         self._pool = urllib3.PoolManager(maxsize=8)
+        self._pool.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
 
     def metadata(self, model: ModelSpec, seconds: float) -> dict[str, Signature]:
         answer = self._ask("GET", f"{_path(model)}/metadata", None, seconds)
@@ -111,6 +158,9 @@ class Rest:
             urllib3.exceptions.NewConnectionError,
             urllib3.exceptions.ProtocolError,
         ) as error:
+            if deadline.left() <= 0:
+                text = f"no answer within {seconds:.3g} s"
+                raise ServingError("DEADLINE_EXCEEDED", text) from error
             # Refused, reset, or closed halfway: the server is restarting or gone. A refusal comes
             # first here, for it is a kind of timeout in this package.
             raise ServingError("UNAVAILABLE", str(error)) from error

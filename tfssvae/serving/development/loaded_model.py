@@ -12,6 +12,8 @@ from tfssvae.serving.development.failure import Failure, from_tensorflow, invali
 
 DEFAULT_SIGNATURE = "serving_default"
 Arrays = dict[str, NDArray[Any]]
+MOST_ROWS = 4096
+"""Rows of a request: an answer is text that many times as large as the numbers of a row."""
 
 
 class LoadedModel:
@@ -59,6 +61,7 @@ class LoadedModel:
             )
         for name, info in wanted.items():
             _check_input(name, info, inputs[name])
+            _check_rows(name, inputs[name])
 
     def run(self, signature: str, inputs: Mapping[str, NDArray[Any]]) -> Arrays:
         """Call a signature.
@@ -107,6 +110,12 @@ def _check_input(name: str, info: meta_graph_pb2.TensorInfo, value: NDArray[Any]
     if not shape.is_compatible_with(value.shape):
         sizes = ", ".join("any" if size is None else str(size) for size in shape)
         raise invalid(f"input {name} must have shape [{sizes}], got {list(value.shape)}")
+
+
+def _check_rows(name: str, value: NDArray[Any]) -> None:
+    """Refuse requests whose answer would take gigabytes."""
+    if value.ndim and len(value) > MOST_ROWS:
+        raise invalid(f"input {name} has {len(value)} rows: send at most {MOST_ROWS} in a request")
 
 
 def _same_dtype(wanted: tf.DType, value: NDArray[Any]) -> bool:

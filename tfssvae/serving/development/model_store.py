@@ -70,6 +70,8 @@ class _Folder:
         """Take up the versions that are there now; the newest that can be loaded is the latest."""
         try:
             found = _numbered_folders(self.path)
+        except FileNotFoundError:
+            found = {}
         except OSError as error:
             _log.warning("%s: cannot read %s (%s)", self.name, self.path, error.strerror)
             return

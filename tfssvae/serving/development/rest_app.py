@@ -20,6 +20,7 @@ from tfssvae.serving.development.failure import Failure, invalid
 from tfssvae.serving.development.loaded_model import DEFAULT_SIGNATURE, require_signature
 from tfssvae.serving.development.model_store import ModelStore
 
+_TALKING = 4  # threads that read and write JSON
 _METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
 _MODEL = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
 _CALL = re.compile(_MODEL + r":(?P<verb>predict|classify|regress)")
@@ -39,14 +40,13 @@ def make_app(
     Args:
         store: the models.
         runner: what runs them; None is each request by itself.
-        pool: the threads for everything that takes long, so that the event loop goes on; None is
-            one for each core.
+        pool: the threads of TensorFlow where there is no runner; None is one for each core.
         max_request_bytes: a larger body is refused.
         body_seconds: a body that has not arrived by then is refused.
         routes: further routes, such as a page.
     """
     pool = pool or ThreadPoolExecutor(os.cpu_count())
-    api = _Api(store, runner or OneByOne(pool), pool, max_request_bytes, body_seconds)
+    api = _Api(store, runner or OneByOne(pool), max_request_bytes, body_seconds)
     app = Starlette(
         routes=[
             Route("/v1/{rest:path}", api.answer, methods=_METHODS),
@@ -64,12 +64,13 @@ class _Api:
         self,
         store: ModelStore,
         runner: Runner,
-        pool: ThreadPoolExecutor,
         max_request_bytes: int,
         body_seconds: float,
     ) -> None:
-        self.store, self.runner, self.pool = store, runner, pool
+        self.store, self.runner = store, runner
         self.max_request_bytes, self.body_seconds = max_request_bytes, body_seconds
+        # Not the threads of TensorFlow: the states of models are told while all of those work.
+        self.talk = ThreadPoolExecutor(_TALKING, "talk")
 
     async def answer(self, request: Request) -> Response:
         path = request.url.path
@@ -134,7 +135,7 @@ class _Api:
         return JSONResponse(messages.as_json(messages.status(self.store.status(name, version))))
 
     async def _in_pool(self, function, *arguments) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self.pool, function, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(self.talk, function, *arguments)
 
     async def _read_body(self, request: Request) -> bytes | Response:
         limit = self.max_request_bytes

@@ -3,7 +3,7 @@
 // REST calls; `interface.json`, an asset of the model, says what they take.
 
 const $ = (id) => document.getElementById(id);
-const PEN = 18, STEP = 6, WAIT = 120, MOST_BARS = 10;
+const PAD = 280, PEN = 18, STEP = 6, WAIT = 120, MOST_BARS = 10;
 let model = null;         // {name, interface, classes, provenance}
 let pixels = null;        // the image as the model takes it: h x w x c, 0..255
 let asked = 0;            // number of the last question: older answers are dropped
@@ -102,7 +102,7 @@ function centred(source) {
       y += i * value;
     }
   if (!mass) return source;
-  const scale = (20 / 28) * width / Math.max(right - left + 1, bottom - top + 1);
+  const scale = (20 / 28) * Math.min(width / (right - left + 1), height / (bottom - top + 1));
   const found = document.createElement("canvas");
   Object.assign(found, { width, height });
   const context = found.getContext("2d");
@@ -118,6 +118,7 @@ function clearPad() {
   const context = $("pad").getContext("2d");
   context.fillStyle = "#000";
   context.fillRect(0, 0, $("pad").width, $("pad").height);
+  clearTimeout(timer);
   pixels = null;
   drawn = true;
   asked++;
@@ -174,14 +175,14 @@ function padKey(event) {
     if (pen.down) stroke(pen.x, pen.y, pen.x, pen.y);
   } else if (event.key in ARROWS) {
     const [right, down] = ARROWS[event.key];
-    const inside = (value) => Math.min(280, Math.max(0, value));
-    const [x, y] = [inside(pen.x + STEP * right), inside(pen.y + STEP * down)];
+    const inside = (value, most) => Math.min(most, Math.max(0, value));
+    const [x, y] = [inside(pen.x + STEP * right, $("pad").width), inside(pen.y + STEP * down, $("pad").height)];
     if (pen.down) stroke(pen.x, pen.y, x, y);
     Object.assign(pen, { x, y });
   } else return;
   event.preventDefault();
-  $("pad-hint").textContent = `Pen ${pen.down ? "down" : "up"} at ${Math.round(pen.x / 2.8)}% from the left, ` +
-    `${Math.round(pen.y / 2.8)}% from the top.`;
+  $("pad-hint").textContent = `Pen ${pen.down ? "down" : "up"} at ` +
+    `${Math.round(100 * pen.x / $("pad").width)}% from the left, ${Math.round(100 * pen.y / $("pad").height)}% from the top.`;
 }
 
 async function open(file) {
@@ -216,9 +217,12 @@ function invert() {
 
 async function generate() {
   tell(null);
+  clearTimeout(timer);
+  const number = ++asked;
   try {
     const { generated_images: [image] } = await call("generate",
       { labels: [Number($("class").value)], seed: Math.floor(Math.random() * 2 ** 31) });
+    if (number !== asked) return;  // cleared, or another model, in the meantime
     drawn = false;
     const small = document.createElement("canvas");
     show(small, image);
@@ -228,7 +232,7 @@ async function generate() {
     pixels = image.map((row) => row.map((cell) => cell.map((value) => Math.round(255 * value))));
     await ask();
   } catch (error) {
-    tell(error);
+    if (number === asked) tell(error);
   }
 }
 
@@ -390,8 +394,16 @@ function planeKey(event) {
 
 // Start --------------------------------------------------------------------------------------
 
+const SECTIONS = "main > section";
+let taken = 0;  // number of the last choice of a model
+
 async function take(name) {
-  model = { name, ...await fetchJson(`models/${encodeURIComponent(name)}`) };
+  const number = ++taken;
+  clearPad();
+  const found = await fetchJson(`models/${encodeURIComponent(name)}`);
+  if (number !== taken) return;
+  model = { name, ...found };
+  clearPad();
   const { interface: about, provenance, classes } = model;
   $("title").textContent = `${name}: ${about.method}`;
   document.title = `${name} - tfssvae`;
@@ -405,9 +417,13 @@ async function take(name) {
   const options = () => classes.map((text, k) => new Option(text, String(k)));
   $("class").replaceChildren(...options());
   $("walk-class").replaceChildren(...options());
-  const drawn = about.input_shape.length === 3;
-  $("given").hidden = !drawn;
-  if (!drawn) throw new Error("This model takes tables of numbers: there is nothing to draw.");
+  const isImage = about.input_shape.length === 3;
+  for (const section of document.querySelectorAll(SECTIONS)) section.hidden = !isImage;
+  if (!isImage) throw new Error("This model takes tables of numbers: there is nothing to draw.");
+  const [height, width] = about.input_shape;
+  $("pad").width = Math.round(PAD * Math.min(1, width / height));
+  $("pad").height = Math.round(PAD * Math.min(1, height / width));
+  $("pad").style.aspectRatio = `${width} / ${height}`;
   $("styles-part").hidden = !has("styles");
   $("plane-part").hidden = !(about.plane && has("decode"));
   $("walk-class-label").hidden = !has("decode") || !("labels" in about.signatures.decode.inputs);
@@ -442,10 +458,14 @@ $("invert").addEventListener("change", invert);
 $("generate").addEventListener("click", generate);
 $("file").addEventListener("change", (event) => { open(event.target.files[0]); event.target.value = ""; });
 $("walk-class").addEventListener("change", walk);
-$("models").addEventListener("change", () => { tell(null); take($("models").value).catch(tell); });
+$("models").addEventListener("change", () => {
+  const name = $("models").value;
+  tell(null);
+  take(name).catch((error) => { if (name === $("models").value) tell(error); });
+});
 for (const kind of ["dragover", "drop", "dragleave"]) {
-  $("given").addEventListener(kind, (event) => {
-    event.preventDefault();
+  document.addEventListener(kind, (event) => {
+    event.preventDefault();  // a browser would leave the page for the image
     $("pad").classList.toggle("dragged", kind === "dragover");
     if (kind === "drop") open(event.dataTransfer.files[0]);
   });

@@ -46,6 +46,7 @@ class _Timely:
         finally:
             timer.cancel()
         if is_late.is_set():  # half a head, which ends where the connection was cut
+            response.close()
             raise urllib3.exceptions.ProtocolError("the head of the answer was not complete")
         return response
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -200,6 +201,30 @@ def test_what_waits_is_answered_on_closing(model):
         future = batcher.submit(model, "doubled", rows([1.0]))
         batcher.close()
         assert future.result(5)["y"].tolist() == [[2.0]]
+
+
+def test_a_version_that_is_replaced_or_gone_is_not_served(folder, tmp_path):
+    place = tmp_path / "scale"
+    shutil.copytree(folder, place)
+    with closing(ModelStore({"scale": place}, poll_seconds=0.05)) as store:
+        before = store.find("scale")
+        other = tf.Module()
+        other.call = tf.function(lambda x: {"z": x}, input_signature=[tf.TensorSpec([None])])
+        tf.saved_model.save(other, str(tmp_path / "new"), {"serving_default": other.call})
+        (place / "1").rename(tmp_path / "old")
+        (tmp_path / "new").rename(place / "1")
+        wait(lambda: store.find("scale") is not before)
+        assert "doubled" not in store.find("scale").signatures
+        shutil.rmtree(place)
+        with pytest.raises(Failure, match="Servable not found"):
+            wait(lambda: store.find("scale") is None)
+
+
+def wait(condition):
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_the_app_takes_further_routes(folder):

@@ -36,6 +36,7 @@ class _Version:
 
     def __init__(self, name: str, number: int, path: Path) -> None:
         self.name, self.number, self.path = name, number, path
+        self.identity = _identity(path)
         self.model: LoadedModel | None = None
         self.error = ""
         self._failed_stamp: object = None
@@ -75,10 +76,7 @@ class _Folder:
         except OSError as error:
             _log.warning("%s: cannot read %s (%s)", self.name, self.path, error.strerror)
             return
-        versions = {
-            number: self.versions.get(number) or _Version(self.name, number, path)
-            for number, path in found.items()
-        }
+        versions = {number: self._version(number, path) for number, path in found.items()}
         # Whole dicts are exchanged: requests read them at any time, without a lock. Versions that
         # are gone answer until the one that takes their place is loaded.
         self.versions = {**self.versions, **versions}
@@ -86,6 +84,12 @@ class _Folder:
         if latest not in (self.latest, None):
             _log.info("%s: version %d is served", self.name, latest)
         self.latest, self.versions = latest, versions
+
+    def _version(self, number: int, path: Path) -> _Version:
+        known = self.versions.get(number)
+        # Where another model has taken the place of one that is loaded, that one is served.
+        is_same = known is not None and (known.model is None or known.identity == _identity(path))
+        return known if known is not None and is_same else _Version(self.name, number, path)
 
 
 class ModelStore:
@@ -210,6 +214,14 @@ def _numbered_folders(path: Path) -> dict[int, Path]:
         if re.fullmatch("[0-9]+", entry.name) and entry.is_dir()
     }
     return {number: entry for number, entry in found.items() if number <= _MAX_VERSION}
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = (path / "saved_model.pb").stat()
+    except OSError:  # it is being copied
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _stamp(path: Path) -> list:

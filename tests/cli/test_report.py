@@ -188,7 +188,7 @@ def test_runs_side_by_side(tmp_path, capsys):
     assert page.cells[0] == ["", "M2", "M2 + MIER"]
     assert page.row("settings") == [
         "those of the method",
-        "regularizers=(MIER(beta=2, gamma=1, momentum=0))",
+        "regularizers=(MIER(beta=2, gamma=1, momentum=0, compared=all))",
     ]
     falling = "RampDown(rate=0.1, begin=5, steps=9, gamma=5, origin=0)"
     assert page.row("optimizer") == [

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from serving import METHODS, build
 
 CLIENTS = (1, 8, 64)
 
@@ -29,17 +30,9 @@ CLIENTS = (1, 8, 64)
 def export_models(methods: list[str], folder: Path) -> None:
     """Export an untrained model of each method."""
     import tfssvae
-    from tfssvae.recipes import exon
 
     for name in methods:
-        arguments = {}
-        if name == "exon":
-            found = exon.settings("mnist", 0.25, steps_per_epoch=624, epochs=100)
-            import keras
-
-            arguments = keras.saving.deserialize_keras_object(found)["model"]
-        model = tfssvae.METHODS[name]((28, 28, 1), 10, **arguments)
-        tfssvae.serving.export(model, folder / name, input_dtypes="uint8")
+        tfssvae.serving.export(build(name), folder / name, input_dtypes="uint8")
 
 
 class Server:
@@ -102,7 +95,7 @@ def send(server: Server, model: str, clients: int, seconds: float, requests: int
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--methods", nargs="+", default=["m2", "shot_vae", "exon"])
+    parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
     parser.add_argument("--requests", type=int, default=10_000, help="between two looks at memory")
     parser.add_argument("--json", help="file for the figures")

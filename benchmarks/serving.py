@@ -1,7 +1,7 @@
-"""Cost of serving a model: size on disk, export, load in a fresh process, latency of a request.
+"""Cost of serving models: size on disk, export, load in a fresh process, latency of a request.
 
-    tfssvae bench serving                                  # an untrained M2, 784-600-600, z 50
-    tfssvae bench serving --model runs/m2/model.keras [--json out.json]
+    tfssvae bench serving                             # M2, SHOT-VAE and EXoN of MNIST, untrained
+    tfssvae bench serving --models RUN/model.keras    # or one's own  [--json out.json]
 
 Latencies are those of calling a signature in Python, one call after the other: a server adds the
 network and its own queue.
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+METHODS = ("m2", "shot_vae", "exon")
 WARM_UP = 20  # requests that are not counted: the first ones plan the graph
 
 
@@ -24,26 +25,45 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", type=Path, help="a .keras file; an M2 is built where not given")
+    parser.add_argument(
+        "--models", nargs="+", default=["m2", "shot_vae", "exon"], help="methods or .keras files"
+    )
     parser.add_argument("--rows", type=int, nargs="+", default=[1, 64], help="images per request")
     parser.add_argument("--requests", type=int, default=500, help="requests that are timed")
     parser.add_argument("--json", help="file for the figures")
     options = parser.parse_args(arguments)
-    if options.model and not options.model.is_file():
-        parser.error(f"there is no file {options.model}")
+    missing = [name for name in options.models if name not in METHODS and not Path(name).is_file()]
+    if missing:
+        parser.error(f"there is no file {missing[0]}")
     if options.requests < 1 or min(options.rows) < 1:
         parser.error("--requests and --rows must be 1 or more")
-    results = measure(options.model, options.rows, options.requests)
-    print(table(results))
+    results = []
+    for name in options.models:
+        results.append(measure(name, options.rows, options.requests))
+        print(table(results[-1]), end="\n\n", flush=True)
     if options.json:
         Path(options.json).write_text(json.dumps(results, indent=2))
 
 
-def measure(model_file: Path | None, rows: list[int], requests: int) -> dict:
+def build(method: str):
+    """Return an untrained model with the networks of its paper's MNIST experiments."""
+    import keras
+
+    import tfssvae
+    from tfssvae.recipes import exon
+
+    arguments = {}
+    if method == "exon":
+        found = exon.settings("mnist", 0.25, steps_per_epoch=624, epochs=100)
+        arguments = keras.saving.deserialize_keras_object(found)["model"]
+    return tfssvae.METHODS[method]((28, 28, 1), 10, **arguments)
+
+
+def measure(name: str, rows: list[int], requests: int) -> dict:
     """Export a model and measure it.
 
     Args:
-        model_file: a .keras file, or None for an untrained M2.
+        name: a method of METHODS, or a .keras file.
         rows: images (or labels) per request.
         requests: how many requests are timed for each signature and number of rows.
 
@@ -54,11 +74,11 @@ def measure(model_file: Path | None, rows: list[int], requests: int) -> dict:
 
     import tfssvae
 
-    if model_file is None:
-        model = tfssvae.models.M2(input_shape=(28, 28, 1), num_classes=10, latent_dim=50)
+    if name in METHODS:
+        model = build(name)
     else:
         dict(tfssvae.METHODS)  # imports every method: Keras revives the classes that it knows
-        model = keras.saving.load_model(model_file)
+        model = keras.saving.load_model(name)
     with tempfile.TemporaryDirectory() as folder:
         begin = time.perf_counter()
         path = tfssvae.serving.export(model, folder)
@@ -73,7 +93,6 @@ def measure(model_file: Path | None, rows: list[int], requests: int) -> dict:
             served = pool.apply(measure_served, (str(path), rows, requests))
     return {
         "model": f"{type(model).__name__} {model.example_shape}",
-        "model_file": None if model_file is None else str(model_file),
         "parameters": int(model.count_params()),
         "bytes": sum(sizes.values()),
         "bytes_per_file": sizes,

@@ -596,10 +596,10 @@ def _export(options) -> None:
     if any(wanted.values()):
         serving.check_extra(**wanted)
     folders = options.run_folder, options.directory
-    path = runs.export_run(*folders, options.version, options.score_samples)
+    path, images = runs.export_run(*folders, options.version, options.score_samples)
     print(f"wrote {path}")
     if any(wanted.values()):
-        found = serving.convert(path, runs.example_images(options.run_folder), **wanted)
+        found = serving.convert(path, images, **wanted)
         print(serving.describe_conversion(found))
 
 

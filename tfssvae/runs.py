@@ -171,8 +171,11 @@ def load_run(folder: Path) -> tuple[SemiSupervisedVAE, Data]:
 
 def export_run(
     folder: Path, directory: Path, version: int | None = None, score_samples: int = 100
-) -> Path:
+) -> tuple[Path, np.ndarray]:
     """Export the model of a run as `serving.export` does, with examples and where it comes from.
+
+    Returns:
+        The path of the version, and the examples: at most 2000 test images, or training images.
 
     Raises:
         InputError: the run is not finished or damaged, or `serving.export` refuses something.
@@ -181,12 +184,8 @@ def export_run(
     metrics_file = Path(folder) / "metrics.json"
     metrics = json.loads(metrics_file.read_text()) if metrics_file.exists() else {}
     options = {"version": version, "score_samples": score_samples}
-    return _export(model, data, read_config(folder), metrics, Path(directory), **options)
-
-
-def example_images(folder: Path) -> np.ndarray:
-    """Return test images of a run, or training images where there are none: at most 2000."""
-    return _examples(load_run_data(folder, read_config(folder)))
+    path = _export(model, data, read_config(folder), metrics, Path(directory), **options)
+    return path, _examples(data)
 
 
 def _examples(data: Data) -> np.ndarray:

@@ -459,6 +459,8 @@ def test_waiting_until_a_server_is_there(backend, transport):
     try:
         with Client(address(transport, port), NAME) as client:
             client.wait_until_ready(20)
+            assert started
+            assert client.status()[0].state == "AVAILABLE"
     finally:
         timer.join()
         started[0].close()

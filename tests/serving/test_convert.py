@@ -265,9 +265,9 @@ def test_the_command_line_prints_sizes_differences_and_classes(
 ):
     model = tfssvae.models.M2((8, 8, 1), 10, **SMALL)
     monkeypatch.setattr(
-        "tfssvae.runs.export_run", lambda run, directory, *arguments: export(model, directory)
+        "tfssvae.runs.export_run",
+        lambda run, directory, *arguments: (export(model, directory), data.x_test),
     )
-    monkeypatch.setattr("tfssvae.runs.example_images", lambda run: data.x_test)
     folder = tmp_path / "served"
     assert main(["export", "run", str(folder), "--tflite", "float16"]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -30,7 +30,7 @@ def _example(
     name: str, dtype: str, shape: Sequence[int | None], images: NDArray[Any], num_classes: int
 ) -> NDArray[Any]:
     if name == "images":
-        return _as_dtype(images, dtype)
+        return as_dtype(images, dtype)
     if name == "labels":
         return (np.arange(len(images)) % num_classes).astype(dtype)
     if name == "codes":
@@ -40,7 +40,8 @@ def _example(
     return np.zeros((), dtype)
 
 
-def _as_dtype(images: NDArray[Any], dtype: str) -> NDArray[Any]:
+def as_dtype(images: NDArray[Any], dtype: str) -> NDArray[Any]:
+    """Return images, uint8 or float32 in 0..1, as the one or the other."""
     if images.dtype == dtype:
         return images
     return np.rint(images * 255).astype(dtype) if dtype == "uint8" else (images / 255).astype(dtype)

@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from tfssvae import __version__
 from tfssvae.checks import InputError, check_count, check_images, check_positive
 from tfssvae.core import SemiSupervisedVAE
+from tfssvae.serving.example_inputs import as_dtype
 from tfssvae.serving.plane import latent_plane
 from tfssvae.serving.signatures import SUFFIXES, code_size, describe, make_signatures
 from tfssvae.serving.versions import write_version
@@ -98,11 +98,9 @@ def export(
     dtypes = _checked_dtypes(input_dtypes)
     number = None if version is None else check_count(version, "version")
     samples = check_positive(score_samples, "score_samples")
-    seen = (
-        None
-        if examples is None
-        else _as_uint8(check_images(examples, "examples", model.example_shape))
-    )
+    seen = None
+    if examples is not None:
+        seen = as_dtype(check_images(examples, "examples", model.example_shape), "uint8")
     origin = _checked_json(provenance)
     if seen is not None and not can_write():
         _LOG.warning("no warm-up requests are written: pip install tfssvae[serving]")
@@ -124,6 +122,7 @@ def export(
 
 def _interface(model, dtypes: list[str], samples: int, signatures, examples) -> dict[str, Any]:
     """Return what a client has to know, ready for JSON."""
+    size = code_size(model)
     found: dict[str, Any] = {
         "library": f"tfssvae {__version__}",
         "method": type(model).__name__,
@@ -135,10 +134,9 @@ def _interface(model, dtypes: list[str], samples: int, signatures, examples) -> 
         },
         "plain_names_take": dtypes[0],
         "score_samples": samples,
-        "code_size": code_size(model),
+        "code_size": size,
         "signatures": describe(signatures),
     }
-    size = code_size(model)
     if examples is not None and size:
         found["plane"] = latent_plane(model.encode(examples[:_MOST_EXAMPLES])[:, -size:])
     return found
@@ -186,12 +184,6 @@ def _checked_dtypes(input_dtypes: Sequence[str]) -> list[str]:
             f"got {input_dtypes!r}"
         )
     return found
-
-
-def _as_uint8(images: NDArray[Any]) -> NDArray[np.uint8]:
-    if images.dtype == np.uint8:
-        return images
-    return np.rint(images * 255).astype("uint8")
 
 
 def _checked_json(provenance: Mapping[str, Any] | None) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tfssvae import checks
+from tfssvae import checks, losses
 from tfssvae.batch import Batch, make_batch
 from tfssvae.layers import Augmentation, scale_images
 from tfssvae.noise import Noise
@@ -237,7 +237,7 @@ class SemiSupervisedVAE(keras.Model):
         with tf.GradientTape() as tape:
             terms = self._objective(batch, training=True)
             contributions, raw = self._contributions(terms, batch)
-            loss = tf.add_n(list(contributions.values()))
+            loss = losses.add_terms(contributions.values())
             scaled = self.optimizer.scale_loss(loss / replicas)
         variables = self.trainable_variables
         gradients = tape.gradient(scaled, variables)
@@ -252,7 +252,7 @@ class SemiSupervisedVAE(keras.Model):
         batch = self._batch(data, FIXED_STEP)
         terms = self._objective(batch, training=False)
         contributions, raw = self._contributions(terms, batch)
-        loss = tf.add_n(list(contributions.values()))
+        loss = losses.add_terms(contributions.values())
         return self._report(batch, terms, contributions, raw, loss)
 
     def _batch(self, data, step) -> Batch:
@@ -275,7 +275,7 @@ class SemiSupervisedVAE(keras.Model):
                 raise checks.InputError(f"two parts of the loss are called {', '.join(taken)}")
             values.update(added)
         if self.losses:  # penalties that the user's own layers declare
-            values["network_losses"] = tf.reshape(tf.add_n(self.losses), [1])
+            values["network_losses"] = tf.reshape(losses.add_terms(self.losses), [1])
         return terms._replace(values=values, monitors=monitors)
 
     def _bounds(self, terms: Terms) -> dict[str, tf.Tensor]:
@@ -284,7 +284,7 @@ class SemiSupervisedVAE(keras.Model):
         for part in ("labelled", "unlabelled", "unfeatured"):
             parts = [value for name, value in terms.values.items() if name.startswith(f"{part}_")]
             if parts:
-                bounds[f"{part}_bound"] = -tf.add_n(parts)
+                bounds[f"{part}_bound"] = -losses.add_terms(parts)
         return bounds
 
     def _contributions(self, terms: Terms, batch: Batch):

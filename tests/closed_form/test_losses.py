@@ -180,3 +180,18 @@ def test_sums_of_unknown_sizes_and_shapes_that_do_not_fit():
         losses.bernoulli_log_prob(np.zeros((2, 3, 4)), np.zeros((2, 4, 3)))
     with pytest.raises(InputError, match=r"\(batch, K, ...\) where logits"):
         losses.marginalize(np.zeros((2, 1)), np.zeros((2, 3)))
+
+
+def test_terms_are_added_in_their_order_whatever_is_free_to_be_overwritten():
+    @tf.function
+    def sums(x, y, z):
+        # The third is used once: TensorFlow's own sum would start with it.
+        values = [tf.exp(x), tf.sinh(y), tf.cos(z)]
+        return losses.add_terms(values), tf.sqrt(values[0]), tf.tanh(values[1])
+
+    arguments = [tf.constant([value], tf.float32) for value in (18.0, -18.6931, 0.0)]
+    first, second = tf.exp(arguments[0]), tf.sinh(arguments[1])
+    in_order, other = (first + second) + 1.0, (1.0 + second) + first
+    assert in_order.numpy() != other.numpy(), "the order matters"
+    found, *_ = sums(*arguments)
+    np.testing.assert_array_equal(found, in_order)

@@ -80,7 +80,7 @@ def unlabelled_bound(model, x: ArrayLike, batch_size: int = 500) -> NDArray[np.f
         parts = [value for name, value in terms.values.items() if name.startswith("unlabelled_")]
         if not parts:
             raise InputError(f"{type(model).__name__} has no bound on unlabelled examples.")
-        return -tf.add_n(parts)
+        return -losses.add_terms(parts)
 
     starts = range(0, len(x), batch_size)
     return np.concatenate([bound(tf.constant(x[i : i + batch_size])).numpy() for i in starts])

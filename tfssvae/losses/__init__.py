@@ -11,6 +11,7 @@ from tfssvae.losses.categorical import (
     smooth_labels,
     soft_label_consistency,
 )
+from tfssvae.losses.float32 import add_terms
 from tfssvae.losses.gaussian import (
     bhattacharyya,
     gaussian_log_prob,
@@ -21,6 +22,7 @@ from tfssvae.losses.gaussian import (
 from tfssvae.losses.mixture import mixture_kl_upper_bound
 
 __all__ = [
+    "add_terms",
     "bernoulli_log_prob",
     "bhattacharyya",
     "capacity_distance",

@@ -1,6 +1,7 @@
-"""What every loss does to its arguments and with its values: float32, and sums over features."""
+"""What every loss does to its arguments and its values: float32, sums of features and terms."""
 
 import math
+from collections.abc import Iterable
 
 import tensorflow as tf
 
@@ -34,3 +35,13 @@ def sum_features(values: tf.Tensor) -> tf.Tensor:
     if all(device.device_type == "CPU" for device in tf.config.list_logical_devices()):
         return tf.linalg.matvec(flat, tf.ones(tf.shape(flat)[1:]))
     return tf.reduce_sum(flat, axis=-1)
+
+
+def add_terms(values: Iterable[tf.Tensor]) -> tf.Tensor:
+    """Sum tensors of one shape in the order given.
+
+    `tf.add_n`, and what TensorFlow's graph optimizer makes of a chain of additions, starts at
+    whichever input is free to be overwritten: which one that is depends on the timing of threads,
+    so two runs may differ in the last bit.
+    """
+    return tf.reduce_sum(tf.stack(list(values)), axis=0)

@@ -257,7 +257,7 @@ class EXoN(SemiSupervisedVAE):
             logits=logits,
             monitors={
                 **class_monitors(logits[labelled:]),
-                "unlabelled_bound": -tf.add_n(list(bound.values()))[labelled:],
+                "unlabelled_bound": -losses.add_terms(bound.values())[labelled:],
             },
             latents={"z": q_z},
         )

@@ -15,7 +15,7 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tfssvae import layers, networks
+from tfssvae import layers, losses, networks
 from tfssvae.batch import Batch
 from tfssvae.core import Terms
 from tfssvae.models.exact import (
@@ -176,7 +176,7 @@ class M1M2(Autoencoder):
             ("labelled", "unlabelled"), pairs.split_examples(stacked), strict=True
         ):
             lost = [value for name, value in m2.items() if name.startswith(f"{side}_")]
-            bounds[f"{side}_bound"] = rows - tf.add_n(lost)
+            bounds[f"{side}_bound"] = rows - losses.add_terms(lost)
         return Terms(
             values={
                 "m1_reconstruction": -log_p_x[:, 0],

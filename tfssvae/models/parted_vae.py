@@ -260,7 +260,9 @@ class PartedVAE(SemiSupervisedVAE):
             "kl_z": tfd.kl_divergence(q_z, self.style_prior.distribution()),
         }
         log_p_y = self.log_class_prior()
-        bound = log_p_x - tf.add_n([*divergences.values(), losses.kl_categorical(logits, log_p_y)])
+        bound = log_p_x - losses.add_terms(
+            [*divergences.values(), losses.kl_categorical(logits, log_p_y)]
+        )
         return Terms(
             values={
                 "reconstruction": -log_p_x,

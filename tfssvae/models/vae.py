@@ -208,6 +208,6 @@ class VAE(Autoencoder):
         return Terms(
             values=values,
             logits=self.predict_logits(x, training),
-            monitors={"unlabelled_bound": -tf.add_n(list(values.values()))[batch.num_labelled :]},
+            monitors={"unlabelled_bound": -losses.add_terms(values.values())[batch.num_labelled :]},
             latents={"z": q_z},
         )

@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from tfssvae.checks import InputError
 
-_ACTIVE = 0.01  # variance of a unit's mean, Burda et al. (2016), section 5.3
+ACTIVE_VARIANCE = 0.01
+"""Variance of a unit's mean above which it is active (Burda et al., 2016, section 5.3)."""
 
 
 class Principal(NamedTuple):
@@ -81,7 +82,7 @@ def principal_components(codes: ArrayLike, number: int = 2) -> Principal:
     return Principal(mean, axes, np.sqrt(variance[:number]), share)
 
 
-def active_units(codes: ArrayLike, threshold: float = _ACTIVE) -> int:
+def active_units(codes: ArrayLike, threshold: float = ACTIVE_VARIANCE) -> int:
     """Count the units whose posterior mean varies over images (Burda et al., 2016, section 5.3).
 
     Args:

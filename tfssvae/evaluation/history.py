@@ -48,7 +48,8 @@ def history_figure(history) -> Figure:
 
     Args:
         history: what `fit` and `train` return, or its dict of name -> one value per epoch; or a
-            dict of label -> any of these, to lay several runs over each other.
+            dict of label -> any of these or a list of them, to lay several runs over each other:
+            those of one label, such as seeds, have one colour.
 
     Raises:
         InputError: the history is empty.
@@ -61,11 +62,11 @@ def history_figure(history) -> Figure:
         raise InputError("the history is empty: train for at least one epoch.")
     columns = min(len(names), _PANELS_PER_ROW)
     rows = -(-len(names) // columns)
-    figure = Figure(figsize=(max(4, 3 * columns), 2 * rows + 0.6), dpi=100, layout="constrained")
+    figure = Figure(figsize=(3 * columns, 2 * rows + 0.6), dpi=100, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, name in zip(panels, names, strict=False):
         _draw_quantity(axes, name, lines)
-        axes.set_title(name, fontsize=9)
+        axes.set_title(name, fontsize=10)
     for axes in panels[len(names) :]:
         axes.set_axis_off()
     _add_legend(figure, lines, names)
@@ -125,17 +126,25 @@ def logged_quantities(history) -> list[str]:
 def _lines(history) -> list[_Line]:
     """Return every kind of line: colours tell training and validation, or the runs, apart."""
     history = getattr(history, "history", history)
-    runs = [getattr(value, "history", value) for value in history.values()]
-    if not any(isinstance(logs, Mapping) for logs in runs):
+    groups = {label: _logs_of(value) for label, value in history.items()}
+    if not any(groups.values()):
         return [
             _Line(history, "", "training", "C0", "-"),
             _Line(history, "val_", "validation", "C1", "--"),
         ]
     kinds = []
-    for index, (label, logs) in enumerate(zip(history, runs, strict=True)):
-        kinds.append(_Line(logs, "", label, f"C{index % 10}", "-"))
-        kinds.append(_Line(logs, "val_", f"{label}, validation", f"C{index % 10}", "--"))
+    for index, (label, group) in enumerate(groups.items()):
+        colour = f"C{index % 10}"
+        kinds += [_Line(logs, "", label, colour, "-") for logs in group]
+        kinds += [_Line(logs, "val_", f"{label}, validation", colour, "--") for logs in group]
     return kinds
+
+
+def _logs_of(value) -> list[Logs]:
+    """Return the logs of the runs that a label stands for; of a list of numbers, none."""
+    several = value if isinstance(value, list | tuple) else [value]
+    logs = [getattr(one, "history", one) for one in several]
+    return [one for one in logs if isinstance(one, Mapping)]
 
 
 def _quantities(lines: Sequence[_Line]) -> list[str]:
@@ -163,9 +172,9 @@ def _draw_quantity(axes, name: str, lines: Sequence[_Line]) -> None:
                 marker=marker,
                 label=line.label,
             )
-    axes.set_xlabel("epoch", fontsize=8)
-    axes.set_ylabel(_unit(name), fontsize=8)
-    axes.tick_params(labelsize=7)
+    axes.set_xlabel("epoch", fontsize=9)
+    axes.set_ylabel(_unit(name), fontsize=9)
+    axes.tick_params(labelsize=8)
     axes.set_xlim(0.5, epochs + 0.5)
     axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     low, high = axes.get_ylim()
@@ -174,7 +183,10 @@ def _draw_quantity(axes, name: str, lines: Sequence[_Line]) -> None:
 
 
 def _add_legend(figure: Figure, lines: Sequence[_Line], names: Sequence[str]) -> None:
-    drawn = [line for line in lines if any(line.prefix + name in line.logs for name in names)]
+    found = [line for line in lines if any(line.prefix + name in line.logs for name in names)]
+    drawn = list({line.label: line for line in found}.values())
+    if [line.label for line in drawn] == ["training"]:
+        return  # nothing to tell apart
     handles = [Line2D([], [], color=line.colour, linestyle=line.style) for line in drawn]
     labels = [line.label for line in drawn]
     # Long names would not fit side by side.

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import tensorflow as tf
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
@@ -13,12 +14,18 @@ from tfssvae.evaluation.figures import resized_to_fit
 from tfssvae.evaluation.free_classes import images_of_classes
 from tfssvae.evaluation.images import as_pictures, image_grid
 from tfssvae.evaluation.model_names import model_name
+from tfssvae.layers import scale_images
 
 _CLASSES_PER_LINE = 20
 _DPI = 100
 _WIDTH, _CELL = 1200, 48  # pixels, of the classes at most and of an image
 _LETTER, _TITLE_LETTER = 6, 9  # pixels of a letter of a name and of the title
 _SIDE, _GAP, _TITLE, _CAPTION = 20, 12, 40, 34  # pixels
+
+
+def has_styles(model) -> bool:
+    """Whether a method can show an image in every class, its style kept."""
+    return hasattr(model, "images_of_codes") or hasattr(model, "codes_in_every_class")
 
 
 def style_figure(model, x: ArrayLike, class_names: Sequence[str]) -> Figure:
@@ -28,8 +35,9 @@ def style_figure(model, x: ArrayLike, class_names: Sequence[str]) -> Figure:
     class (SHOT-VAE, Figure 6). More than 20 classes go on below, the images again on their left.
 
     Args:
-        model: a method with `images_of_codes`; the code is the mean of q(z|x), of several layers
-            the top one.
+        model: a method with `images_of_codes`, where the code is the mean of q(z|x), of several
+            layers the top one; or with `codes_in_every_class` (EXoN), where the style is the
+            place in the component of a class.
         x: (n, *input_shape) uint8, or float in [0, 1].
         class_names: K names.
 
@@ -37,14 +45,14 @@ def style_figure(model, x: ArrayLike, class_names: Sequence[str]) -> Figure:
         InputError: the method decodes no pair of a code and a class, x or class_names do not fit
             it, or x cannot be shown (see `image_grid`).
     """
-    if not hasattr(model, "images_of_codes"):
+    if not has_styles(model):
         raise InputError(
             f"{model_name(model)} does not decode a code and a class: there are no images of every "
             "class in the style of an image."
         )
     check_class_names(class_names, model.num_classes)
     x = check_images(x, shape=model.example_shape)
-    decoded = np.stack([images_of_classes(model, code) for code in top_codes(model, x)])
+    decoded = _in_every_class(model, x)
     names = [short_name(name) for name in class_names]
     every = range(model.num_classes)
     lines = [every[k : k + _CLASSES_PER_LINE] for k in every[::_CLASSES_PER_LINE]]
@@ -82,6 +90,15 @@ def style_figure(model, x: ArrayLike, class_names: Sequence[str]) -> Figure:
     caption = "one code in each row, one class in each column"
     figure.supxlabel(caption, fontsize=9, y=_CAPTION / 2 / height, va="center")
     return figure
+
+
+def _in_every_class(model, x) -> NDArray[np.float32]:
+    """Return each image in every class: (n, K, *input_shape)."""
+    if hasattr(model, "images_of_codes"):
+        return np.stack([images_of_classes(model, code) for code in top_codes(model, x)])
+    codes = model.codes_in_every_class(scale_images(tf.constant(x)))
+    images = model.images_of_encoding(tf.reshape(codes, [-1, codes.shape[-1]])).numpy()
+    return images.reshape(len(x), model.num_classes, *model.example_shape)
 
 
 def _grid(images: NDArray[np.float32], columns: int) -> NDArray[np.float32]:

@@ -1,58 +1,62 @@
-"""The report of a run: one HTML page with its figures and pictures, beside other runs if asked."""
+"""The report of a run: one HTML page with its figures and pictures."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from tfssvae.checks import InputError
-from tfssvae.report.page import Section, page_html
-from tfssvae.report.run import Run, check_same_data, load, named_apart, read_metrics
-from tfssvae.report.sections import lead, sections, title
+from tfssvae.report.heading import heading
+from tfssvae.report.page import Head, Section, page_html
+from tfssvae.report.run import load
+from tfssvae.report.sections import sections
 
 Say = Callable[[str], None]
 
 
-def write_report(
-    folder: Path, out: Path | None = None, others: Sequence[Path] = (), say: Say = print
-) -> Path:
-    """Write the report of a finished run as one HTML page that needs no other file.
+def write_report(folder: Path, out: Path | None = None, say: Say = print) -> Path:
+    """Write the report of a run as one HTML page that needs no other file.
+
+    Of a run that is not finished it shows the last checkpoint, and says so.
 
     Args:
         folder: the run folder.
         out: the page; None: report.html in the run folder.
-        others: further run folders, on the same data, to show beside the first.
         say: receives a line for people at each stage.
 
     Returns:
         Where the page is.
 
     Raises:
-        InputError: a folder is not a finished run, the runs have different data, or out is a
+        InputError: the folder is not a run, or has neither a model nor a checkpoint; out is a
             folder.
     """
-    path = Path(out) if out is not None else Path(folder) / "report.html"
+    path = checked_page(out, Path(folder) / "report.html")
+    run = load(Path(folder), say)
+    return write_page(path, heading(run), sections(run, say), say)
+
+
+def checked_page(out: Path | None, default: Path) -> Path:
+    """Return where a page goes.
+
+    Raises:
+        InputError: that is a folder.
+    """
+    path = default if out is None else Path(out)
     if path.is_dir():
-        raise InputError(f"{path} is a folder: name a file, such as {path / 'report.html'}")
-    folders = list({Path(one).resolve(): Path(one) for one in (folder, *others)}.values())
-    for one in folders:
-        read_metrics(one)  # a run that is not finished is refused before any long work
-    runs: list[Run] = []
-    for one in folders:
-        runs.append(load(one, say))
-        check_same_data(runs[0], runs[-1])
-    runs = named_apart(runs)
-    page = page_html(title(runs), lead(runs), _announced(sections(runs, say), say))
-    _write(path, page)
+        raise InputError(f"{path} is a folder: name a file, such as {path / default.name}")
     return path
 
 
-def _announced(sections: Iterator[Section], say: Say) -> Iterator[Section]:
-    for section in sections:
-        say(f"drawing {section.title.lower()}")
-        yield section
+def write_page(path: Path, head: Head, sections: Iterable[Section], say: Say) -> Path:
+    """Write a page; a reader sees the old file or the whole new one, nothing between.
 
-
-def _write(path: Path, page: str) -> None:
+    Args:
+        path: the file; missing folders are made.
+        head: the top of the page.
+        sections: drawn one after the other.
+        say: receives a line for each.
+    """
+    page = page_html(head, _announced(sections, say))
     path.parent.mkdir(parents=True, exist_ok=True)
     partial_file = path.with_name(f".{path.name}.partial")
     try:
@@ -60,3 +64,10 @@ def _write(path: Path, page: str) -> None:
         os.replace(partial_file, path)
     finally:
         partial_file.unlink(missing_ok=True)
+    return path
+
+
+def _announced(sections: Iterable[Section], say: Say) -> Iterator[Section]:
+    for section in sections:
+        say(f"drawing {section.title.lower()}")
+        yield section

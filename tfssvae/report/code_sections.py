@@ -27,12 +27,12 @@ def code_sections(runs: Sequence[Run], per_run: PerRun) -> Iterator[Section]:
     data = runs[0].data
     if len(data.input_shape) == 3:
         yield from _decoded_classes(runs, per_run)
-    if data.x_test is None or data.y_test is None:
+    if not runs[0].part or runs[0].y is None:
         return
-    if len(data.x_test) == 1:
+    if len(runs[0].x) == 1:
         return  # one code has no components, and spans no plane
-    rows = evaluation.choose_rows(len(data.x_test), MOST_CODES)
-    x, y = data.x_test[rows], data.y_test[rows]
+    rows = evaluation.choose_rows(len(runs[0].x), MOST_CODES)
+    x, y = runs[0].x[rows], runs[0].y[rows]
     yield from _layers(runs, x, y, per_run)
     if len(data.input_shape) == 3:
         yield from _planes(runs, x, y, per_run)

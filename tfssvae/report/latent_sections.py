@@ -39,8 +39,8 @@ def latent_sections(runs: Sequence[Run], per_run: PerRun) -> Iterator[Section]:
     yield from _figures(placed)
     data = runs[0].data
     images = len(data.input_shape) == 3
-    x = None if data.x_test is None else data.x_test[:MOST_CODES]
-    y = None if data.y_test is None else data.y_test[:MOST_CODES]
+    x = runs[0].x[:MOST_CODES] if runs[0].part else None
+    y = None if runs[0].y is None else runs[0].y[:MOST_CODES]
     if x is not None and y is not None:
         yield from _scatters(placed, x, y, per_run)
     if images:

@@ -2,18 +2,25 @@
 
 import base64
 import io
+import itertools
 import re
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import NamedTuple
 
+import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
 
+import tfssvae
 from tfssvae.evaluation.style import theme
+from tfssvae.report.stylesheet import STYLESHEET
 
 _PIXELS_PER_INCH = 100  # at which figures are laid out
 _SHARPNESS = 2  # pixels of the file per pixel of the page, for fine screens and paper
 _LEAST_SCALE = 0.45  # a picture that would have to be smaller is scrolled
+_MOST_COLOURS = 256  # of a picture with a palette
 
 
 class Picture(NamedTuple):
@@ -44,62 +51,123 @@ class Table(NamedTuple):
     numbers: bool = False
 
 
+class Code(NamedTuple):
+    """A text to be copied, such as a command."""
+
+    text: str
+
+
 class Section(NamedTuple):
     """A heading, a sentence that says what the section means, and what is shown.
 
     Attributes:
         title: the heading.
-        meaning: the sentence.
-        parts: tables and pictures.
+        meaning: one sentence or two: what to look for, and what good looks like.
+        parts: tables, texts to copy and pictures, shown in this order.
         wide: whether it takes the whole width of a wide page.
         small: whether the pictures are many small ones, laid out in columns.
+        chapter: heading of the sections that follow each other with the same chapter.
     """
 
     title: str
     meaning: str
-    parts: Sequence[Table | Picture]
+    parts: Sequence[Table | Code | Picture]
     wide: bool = False
     small: bool = False
+    chapter: str = ""
 
 
-def page_html(title: str, lead: Sequence[str], sections: Iterable[Section]) -> str:
+class Fact(NamedTuple):
+    """A figure at the top of a page: what it is, its value, and a remark."""
+
+    name: str
+    value: str
+    aside: str = ""
+
+
+class Head(NamedTuple):
+    """The top of a page.
+
+    Attributes:
+        title: of the page.
+        lead: paragraphs below it.
+        notes: what a reader must know first, such as that a run is not finished.
+        facts: the most important figures.
+    """
+
+    title: str
+    lead: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    facts: Sequence[Fact] = ()
+
+
+def page_html(head: Head, sections: Iterable[Section]) -> str:
     """Return a page as HTML.
 
     It makes no request, is dark where the reader's system is, fits 400 px and wider, and prints.
 
     Args:
-        title: of the page.
-        lead: paragraphs below the title.
+        head: its top.
         sections: in order; each is drawn before the next is asked for.
     """
     links, body = [], []
-    for section in sections:
-        slug = _slug(section.title)
-        links.append(f'<a href="#{slug}">{escape(section.title)}</a>')
-        body.append(_section(slug, section))
+    for chapter, group in itertools.groupby(sections, lambda section: section.chapter):
+        items, articles = [], []
+        for section in group:
+            slug = _slug(section.title)
+            items.append(f'<li><a href="#{slug}">{escape(section.title)}</a></li>')
+            articles.append(_article(slug, section))
+        slug = f"chapter-{_slug(chapter)}"
+        links.append(
+            f'<li><a href="#{slug}">{escape(chapter)}</a><ol>{" ".join(items)}</ol></li>'
+        )
+        body.append(
+            f'<section id="{slug}"><h2>{escape(chapter)}</h2>'
+            f'<div class="grid">{"".join(articles)}</div></section>'
+        )
     return _PAGE.format(
-        title=escape(title),
-        style=_STYLE,
-        paragraphs="".join(f"<p>{escape(text)}</p>" for text in lead),
-        links=" ".join(links),
+        title=escape(head.title),
+        style=STYLESHEET,
+        head=_head(head),
+        links="".join(links),
         body="\n".join(body),
+        version=escape(tfssvae.__version__),
     )
 
 
-def _section(slug: str, section: Section) -> str:
-    tables = "".join(_table(part) for part in section.parts if isinstance(part, Table))
+def _head(head: Head) -> str:
+    lead = "".join(f'<p class="lead">{escape(text)}</p>' for text in head.lead)
+    notes = "".join(f'<p class="note" role="note">{escape(text)}</p>' for text in head.notes)
+    facts = "".join(
+        f'<div><dt>{escape(fact.name)}</dt><dd class="value">{escape(fact.value)}</dd>'
+        + (f'<dd class="aside">{escape(fact.aside)}</dd>' if fact.aside else "")
+        + "</div>"
+        for fact in head.facts
+    )
+    return f"{lead}{notes}" + (f'<dl class="facts">{facts}</dl>' if facts else "")
+
+
+def _article(slug: str, section: Section) -> str:
+    texts = "".join(
+        _table(part) if isinstance(part, Table) else f"<pre>{escape(part.text)}</pre>"
+        for part in section.parts
+        if not isinstance(part, Picture)
+    )
     pictures = "".join(_picture(part) for part in section.parts if isinstance(part, Picture))
     if pictures:
         pictures = f'<div class="{"panels" if section.small else "pictures"}">{pictures}</div>'
     return (
-        f'<section id="{slug}"{" class=wide" if section.wide else ""}>'
-        f"<h2>{escape(section.title)}</h2><p>{escape(section.meaning)}</p>"
-        f"{tables}{pictures}</section>"
+        f'<article id="{slug}"{" class=wide" if section.wide else ""}>'
+        f'<h3>{escape(section.title)}</h3><p class="meaning">{escape(section.meaning)}</p>'
+        f"{texts}{pictures}</article>"
     )
 
 
 def _table(table: Table) -> str:
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.head)
+    head = "".join(
+        f'<th scope="col">{escape(name)}</th>' if name else "<td></td>" for name in table.head
+    )
+    head = f"<thead><tr>{head}</tr></thead>" if any(table.head) else ""
     rows = "".join(
         f'<tr><th scope="row">{escape(row[0])}</th>'
         + "".join(f"<td>{escape(value)}</td>" for value in row[1:])
@@ -107,10 +175,7 @@ def _table(table: Table) -> str:
         for row in table.rows
     )
     kind = ' class="numbers"' if table.numbers else ""
-    return (
-        f'<div class="scroll"><table{kind}><thead><tr>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
-    )
+    return f'<div class="scroll"><table{kind}>{head}<tbody>{rows}</tbody></table></div>'
 
 
 def _picture(picture: Picture) -> str:
@@ -127,13 +192,33 @@ def _picture(picture: Picture) -> str:
 
 def _drawn(draw: Callable[[], Figure], dark: bool) -> tuple[str, int, int]:
     """Return a figure as a data URI, and its width and height on the page, in pixels."""
-    file = io.BytesIO()
     with theme(dark):
         figure = draw()
-        figure.savefig(file, format="png", dpi=_SHARPNESS * _PIXELS_PER_INCH)
+        pixels = io.BytesIO()
+        figure.savefig(pixels, format="png", dpi=_SHARPNESS * _PIXELS_PER_INCH)
     width, height = (round(inches * _PIXELS_PER_INCH) for inches in figure.get_size_inches())
-    data = base64.b64encode(file.getvalue()).decode("ascii")
+    data = base64.b64encode(_compressed(pixels)).decode("ascii")
     return f"data:image/png;base64,{data}", width, height
+
+
+def _compressed(picture: io.BytesIO) -> bytes:
+    """Return a picture of the same colours in fewer bytes: without alpha, of few with a palette."""
+    image = Image.open(picture).convert("RGB")
+    if image.getcolors(_MOST_COLOURS) is not None:
+        image = _with_palette(np.asarray(image))
+    file = io.BytesIO()
+    image.save(file, format="png", optimize=True)
+    return file.getvalue()
+
+
+def _with_palette(pixels: NDArray[np.uint8]) -> Image.Image:
+    """Return an image (h, w, 3) of at most 256 colours as one byte a pixel, and a palette."""
+    packed = pixels.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+    colours, index = np.unique(packed, return_inverse=True)
+    image = Image.fromarray(index.reshape(packed.shape).astype(np.uint8), mode="P")
+    parts = colours[:, None] >> np.array([16, 8, 0], np.uint32) & 0xFF
+    image.putpalette(parts.astype(np.uint8).tobytes())
+    return image
 
 
 def _slug(title: str) -> str:
@@ -151,78 +236,14 @@ _PAGE = """<!doctype html>
 <style>{style}</style>
 </head>
 <body>
-<header><h1>{title}</h1>{paragraphs}<nav>{links}</nav></header>
+<header><h1>{title}</h1>{head}</header>
+<div class="columns">
+<nav aria-label="Contents"><ol>{links}</ol></nav>
 <main>
 {body}
+<footer>Written by tfssvae {version}.</footer>
 </main>
+</div>
 </body>
 </html>
-"""
-
-_STYLE = """
-:root {
-  color-scheme: light dark;
-  --ground: #f4f5f7; --card: #fff; --ink: #1c2128; --soft: #57606a; --line: #d8dee4;
-  --link: #0b5cad;
-}
-@media screen and (prefers-color-scheme: dark) {
-  :root {
-    --ground: #0d1117; --card: #161b22; --ink: #d7dde4; --soft: #9aa4af; --line: #30363d;
-    --link: #6cb6ff;
-  }
-}
-* { box-sizing: border-box; }
-body {
-  margin: 0 auto; max-width: 1560px; padding: clamp(0.75rem, 2vw, 2rem);
-  background: var(--ground); color: var(--ink);
-  font: 1rem/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", sans-serif;
-}
-h1 { margin: 0 0 0.5rem; font-size: clamp(1.4rem, 4vw, 2rem); line-height: 1.2; }
-h2 { margin: 0 0 0.25rem; font-size: 1.15rem; }
-h1, h2, p, th, td { overflow-wrap: anywhere; }
-p { margin: 0 0 0.75rem; max-width: 95ch; }
-section > p, figcaption { color: var(--soft); font-size: 0.95rem; }
-nav { display: flex; flex-wrap: wrap; gap: 0.25rem 1rem; margin-bottom: 1rem; }
-a { color: var(--link); }
-main {
-  display: grid; gap: 1rem;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 36rem), 1fr));
-}
-section {
-  min-width: 0; padding: clamp(0.75rem, 2vw, 1.25rem);
-  background: var(--card); border: 1px solid var(--line); border-radius: 0.6rem;
-}
-.wide { grid-column: 1 / -1; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: 0.95rem; }
-th, td { padding: 0.3rem 0.75rem 0.3rem 0; text-align: left; vertical-align: top; }
-tr { border-bottom: 1px solid var(--line); }
-tbody th { font-weight: normal; color: var(--soft); min-width: 7rem; }
-.numbers th:not(:first-child), .numbers td {
-  text-align: right; font-variant-numeric: tabular-nums; overflow-wrap: normal;
-}
-.numbers td { white-space: nowrap; }
-.pictures { display: flex; flex-wrap: wrap; gap: 1rem; }
-.panels {
-  display: grid; gap: 0.5rem;
-  grid-template-columns: repeat(auto-fill, minmax(min(100%, 19rem), 1fr));
-}
-figure { margin: 0; min-width: 0; max-width: 100%; }
-figcaption { font-weight: 600; }
-img { display: block; max-width: 100%; min-width: var(--least); height: auto; }
-.panels img { width: 100%; min-width: 0; }
-@media print {
-  :root { color-scheme: light; --ground: #fff; --card: #fff; }
-  body { padding: 0; font-size: 9pt; }
-  nav { display: none; }
-  main { grid-template-columns: 1fr 1fr; }
-  section { border: 0; padding: 0; break-inside: avoid; }
-  section:has(.panels) { break-inside: auto; }
-  figure, tr { break-inside: avoid; }
-  h2, section > p, figcaption { break-after: avoid; break-inside: avoid; }
-  .scroll { overflow: visible; }
-  .pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(8cm, 1fr)); }
-  .panels { grid-template-columns: repeat(3, 1fr); }
-  img { min-width: 0; max-height: 20cm; object-fit: contain; object-position: left top; }
-}
 """

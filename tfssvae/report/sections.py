@@ -5,244 +5,328 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from tfssvae import evaluation
 from tfssvae.checks import InputError
-from tfssvae.data import Data
-from tfssvae.evaluation.curves import ACCURACY, BOUND
-from tfssvae.evaluation.history import HIDDEN_DIVERGENCE, INFORMATION, logged_quantities
+from tfssvae.core import SemiSupervisedVAE
 from tfssvae.report.code_sections import PerRun, code_sections
+from tfssvae.report.commands import command_of
+from tfssvae.report.curve_sections import curve_sections
 from tfssvae.report.latent_sections import latent_sections
-from tfssvae.report.page import Picture, Section
+from tfssvae.report.page import Code, Picture, Section
 from tfssvae.report.run import Run
-from tfssvae.report.tables import figures_table, summary
+from tfssvae.report.tables import balance, class_table, figures_table, likelihood_table, summary
 from tfssvae.runs import has_labels
 
 _RECONSTRUCTED = 20
 _STYLES = 8  # images whose style is shown
+_MOST_MAPPED = 1000  # codes whose t-SNE takes a few seconds
 
 Say = Callable[[str], None]
 
 
-def title(runs: Sequence[Run]) -> str:
-    """Return the title of the page: models and data."""
-    return f"{' and '.join(run.name for run in runs)} on {runs[0].data.name}"
+def sections(run: Run, say: Say) -> Iterator[Section]:
+    """Return the sections of the report of a run, without those that need what it does not have.
+
+    Args:
+        run: the run.
+        say: receives a line for people where something takes long or is left out.
+    """
+    yield from _in("Overview", _overview(run))
+    yield from _in("Training", curve_sections({run.name: [run.metrics["history"]]}, run.data))
+    yield from picture_sections([run], say)
+    yield from _in("Record", _record(run))
 
 
-def lead(runs: Sequence[Run]) -> list[str]:
-    """Return a sentence for each run: what it had, what it took, how good it is."""
-    lines = []
-    for run in runs:
-        data = run.data
-        line = (
-            f"{run.name}: {len(data.labelled_indices):,} of {len(data.x_train):,} training labels "
-            f"shown, {run.config['epochs']:,} epochs in {run.metrics['seconds']:,.0f} s"
-        )
-        if "accuracy" in run.figures:
-            line += f"; test accuracy {run.figures['accuracy']:.2%}"
-            if "labels_alone" in run.metrics:
-                alone = run.metrics["labels_alone"]["accuracy"]
-                line += f", the same classifier trained on the labels alone {alone:.2%}"
-        lines.append(f"{line}.")
-    return lines
-
-
-def sections(runs: Sequence[Run], say: Say) -> Iterator[Section]:
-    """Return the sections of the page, without those that need what the runs do not have.
+def picture_sections(runs: Sequence[Run], say: Say) -> Iterator[Section]:
+    """Return the sections with pictures of models and of what they predict.
 
     Args:
         runs: one run, or several on the same data.
-        say: receives a line for people where something takes long or is left out.
+        say: see `sections`.
     """
-    several, data = len(runs) > 1, runs[0].data
+    per_run = partial(_per_run, runs)
+    yield from _in("Classification", _classification(runs, per_run, say))
+    yield from _in("Images", _images(runs, per_run))
+    yield from _in("Latent space", _codes(runs, per_run, say))
+    yield from _in("Likelihood", _likelihood(runs, per_run))
+
+
+def _in(chapter: str, sections: Iterator[Section]) -> Iterator[Section]:
+    for section in sections:
+        yield section._replace(chapter=chapter)
+
+
+def _per_run(runs: Sequence[Run], title: str, meaning: str, alt: str, draw, chosen=None) -> Section:
+    several = len(runs) > 1
+    pictures = [
+        Picture(partial(draw, run), f"{alt} of {run.name}", run.name if several else "")
+        for run in (runs if chosen is None else chosen)
+    ]
+    return Section(title, meaning, pictures, wide=several)
+
+
+def _overview(run: Run) -> Iterator[Section]:
+    figures = figures_table([run])
+    if figures.rows:
+        meaning = f"Measured on {len(run.x):,} {run.part} examples that training never saw."
+        if len(figures.head) > 2:
+            meaning += " Beside them the same classifier trained on the shown labels alone."
+        yield Section("Figures", meaning, [figures])
+    yield Section("Summary", "What was asked for, and with what it was done.", [summary([run])])
     yield Section(
-        "Summary", "What was asked for, and with what it was done.", [summary(runs)], wide=several
+        "Classes",
+        f"{balance(run.data)} Unlabelled examples are counted under the label that the data set "
+        "knows and the model does not see. A class with few labels and a low recall is where more "
+        "labels help most.",
+        [class_table(run)],
+        wide=True,
     )
 
-    def per_run(title: str, meaning: str, alt: str, draw: Callable[[Run], Any], chosen=runs):
-        pictures = [
-            Picture(partial(draw, run), f"{alt} of {run.name}", run.name if several else "")
-            for run in chosen
-        ]
-        return Section(title, meaning, pictures, wide=several)
 
-    if data.x_test is not None:
-        yield Section(
-            "Test figures",
-            f"Measured on {len(data.x_test):,} test examples that training never saw; beside them "
-            "the same classifier trained on the shown labels alone.",
-            [figures_table(runs)],
-            wide=several,
-        )
-    yield from _curves(runs)
-    if has_labels(data.y_test):
+def _classification(runs: Sequence[Run], per_run: PerRun, say: Say) -> Iterator[Section]:
+    judged = [run for run in runs if run.is_judged]
+    if judged:
         yield per_run(
             "Confusion",
-            "How many test examples of each true class (rows) are taken for each class (columns).",
+            "How many examples of each true class (rows) are taken for each class (columns): a "
+            "good classifier has nothing beside the diagonal.",
             "Confusion matrix",
-            lambda run: evaluation.confusion_figure(
-                evaluation.confusion_matrix(data.y_test, run.probs, data.num_classes),
-                data.class_names,
-            ),
+            _confusion,
+            judged,
         )
         yield per_run(
             "Calibration",
             "Whether examples of which the model is 80% sure are right 80% of the time: bars on "
-            "the diagonal are honest, bars below it too sure.",
+            "the diagonal are honest, bars below it too sure. The expected calibration error (ECE) "
+            "is the mean gap, 0 at best.",
             "Reliability diagram",
-            lambda run: evaluation.calibration_figure(run.probs, data.y_test),
+            lambda run: evaluation.calibration_figure(run.probs, run.y),
+            judged,
         )
-    if data.x_test is not None:
-        maps = _maps(runs, say)
-        if maps:
-            yield per_run(
-                "Feature map",
-                "t-SNE of the classifier's penultimate layer: neighbours look alike to the "
-                "classifier, and classes in groups of their own are easy to tell apart; the size "
-                "of a group and the distance between groups mean nothing.",
-                "t-SNE map",
-                lambda run: maps[run.folder](),
-                [run for run in runs if run.folder in maps],
-            )
-    if len(data.input_shape) == 3:
+        yield from _mistakes(judged, per_run)
+    clustered = [
+        run
+        for run in runs
+        if run.predicts == "clusters" and run.probs is not None and has_labels(run.y)
+    ]
+    if clustered:
         yield per_run(
-            "Generated images",
-            "One class a row; each column has one latent noise, so one style, whatever the class.",
-            "Generated images",
-            lambda run: evaluation.class_samples_figure(run.model, data.class_names),
+            "Clusters and classes",
+            "How many examples of each true class (rows) are in each cluster (columns), which the "
+            "model found without labels: one full cell in each row and column is a perfect "
+            "grouping, whatever the order.",
+            "Table of classes and clusters",
+            _confusion,
+            clustered,
         )
-        yield from _styles(runs, per_run)
-        yield _reconstructions(runs)
-    yield from latent_sections(runs, per_run)
-    yield from code_sections(runs, per_run)
-    if data.x_test is not None:
+    predicting = [run for run in runs if run.predicts and run.probs is not None]
+    if predicting:
         yield per_run(
             "Entropy",
-            "How unsure the classifier is of each test example: on the left it is sure; what it "
+            "How unsure the classifier is of each example: on the left it is sure; what it "
             "gets wrong should be further to the right.",
             "Histogram of the entropy",
-            lambda run: evaluation.entropy_figure(run.probs, data.y_test),
+            lambda run: evaluation.entropy_figure(run.probs, run.y if run.is_judged else None),
+            predicting,
         )
+    maps = _feature_maps(predicting, say)
+    if maps:
         yield per_run(
-            "Bound",
-            "The evidence lower bound of each test example without its label: how well the model "
-            "explains it; examples far to the left are unlike the training data.",
-            "Histogram of the bound",
-            lambda run: evaluation.bound_figure(run.bounds),
+            "Feature map",
+            "t-SNE of the classifier's penultimate layer: neighbours look alike to the "
+            "classifier, and classes in groups of their own are easy to tell apart; the size "
+            "of a group and the distance between groups mean nothing.",
+            "t-SNE map",
+            lambda run: maps[run.folder](),
+            [run for run in predicting if run.folder in maps],
         )
 
 
-def _curves(runs: Sequence[Run]) -> Iterator[Section]:
-    history = _histories(runs)
-    logged = logged_quantities(history)
-    names = [name for name in logged if name not in (*INFORMATION, HIDDEN_DIVERGENCE)]
-    if names:
-        yield Section(
-            "Learning curves",
-            "Everything logged after each epoch; the terms of the loss are weighted, so that they "
-            "add up to it.",
-            [Picture(partial(_curve, history, name), f"Curve of {name}") for name in names],
-            wide=True,
-            small=True,
-        )
-    if all({BOUND, ACCURACY} <= set(run.metrics["history"]) for run in runs):
-        yield Section(
-            "Bound and accuracy",
-            "Validation accuracy against the bound, epoch by epoch: where the line turns level, a "
-            "better bound no longer makes a better classifier.",
-            [Picture(partial(evaluation.bound_accuracy_figure, history), "Accuracy over bound")],
-        )
-    if HIDDEN_DIVERGENCE in logged:
-        yield Section(
-            "Divergence from the hidden labels",
-            "How far what the model says of the unlabelled training images is from their labels, "
-            "which it does not see: KL(q(y|x) || smoothed label) after each epoch. A line that "
-            "stays level is stuck.",
-            [Picture(partial(_curve, history, HIDDEN_DIVERGENCE), "Curve of the divergence")],
-        )
-    names = [name for name in INFORMATION if name in logged]
-    if names:
-        yield Section(
-            "Information during training",
-            "How much the predicted class tells of an image and how unsure it is, on average over "
-            "batches of unlabelled images: the bound pulls the first down and the second up, which "
-            "MIER counters.",
-            [Picture(partial(_information, runs, name), f"Curve of {name}") for name in names],
-            wide=True,
-        )
+def _confusion(run: Run) -> Any:
+    matrix = evaluation.confusion_matrix(run.y, run.probs, run.data.num_classes)
+    return evaluation.confusion_figure(matrix, run.data.class_names)
 
 
-def _histories(runs: Sequence[Run]) -> dict[str, Any]:
-    """Return what `history_figure` takes: the history of the run, or label -> that of each."""
-    if len(runs) == 1:
-        return runs[0].metrics["history"]
-    return {run.name: run.metrics["history"] for run in runs}
-
-
-def _curve(history: dict[str, Any], name: str) -> Any:
-    return evaluation.history_figure(_only(history, name))
-
-
-def _information(runs: Sequence[Run], name: str) -> Any:
-    history = _only(_histories(runs), name)
-    return evaluation.information_figure(history, runs[0].data.num_classes)
-
-
-def _only(history: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return a history, or those of several runs, with one quantity."""
-    if any(isinstance(value, dict) for value in history.values()):
-        return {label: _only(logs, name) for label, logs in history.items()}
-    return {key: values for key, values in history.items() if key.removeprefix("val_") == name}
-
-
-def _styles(runs: Sequence[Run], per_run: PerRun) -> Iterator[Section]:
-    """Return the section of runs that decode a code and a class."""
-    decoding = [run for run in runs if hasattr(run.model, "images_of_codes")]
-    if not decoding:
+def _mistakes(runs: Sequence[Run], per_run: PerRun) -> Iterator[Section]:
+    if len(runs[0].data.input_shape) != 3:
         return
-    images = _shown(runs[0].data)
-    images = images[evaluation.choose_rows(len(images), _STYLES)]
-    yield per_run(
-        "Styles",
-        "An image, and the image of every class at the mean of its code: a row should keep the "
-        "style of its image, a column the class, whatever the image is of.",
-        "Every class in the style of an image",
-        lambda run: evaluation.style_figure(run.model, images, run.data.class_names),
-        decoding,
+    found = {run.folder: evaluation.worst_mistakes(run.probs, run.y) for run in runs}
+    wrong = [run for run in runs if found[run.folder]]
+    if wrong:
+        section = per_run(
+            "Worst mistakes",
+            "The wrong predictions that the model is most sure of, the surest first: below each "
+            "its class, and what the model said with which probability. Look for wrong labels, "
+            "damaged images, and two classes that are taken for each other again and again.",
+            "Wrongly classified images",
+            lambda run: evaluation.mistakes_figure(run.x, found[run.folder], run.data.class_names),
+            wrong,
+        )
+        yield section._replace(wide=True)
+
+
+def _images(runs: Sequence[Run], per_run: PerRun) -> Iterator[Section]:
+    if len(runs[0].data.input_shape) != 3:
+        return
+    generating = [run for run in runs if _has(run, "sample_images")]
+    if generating:
+        yield per_run(
+            "Generated images",
+            "One class a row; each column has one latent noise, so one style, whatever the class. "
+            "Good rows are of their class throughout, and no two images of a row are alike.",
+            "Generated images",
+            lambda run: evaluation.class_samples_figure(run.model, run.data.class_names),
+            generating,
+        )
+    styled = [run for run in runs if evaluation.has_styles(run.model)]
+    if styled:
+        shown = _shown(runs[0])
+        images = shown[evaluation.choose_rows(len(shown), _STYLES)]
+        yield per_run(
+            "Styles",
+            "An image, and the image of every class in its style: a row should keep the "
+            "style of its image, a column the class, whatever the image is of.",
+            "Every class in the style of an image",
+            lambda run: evaluation.style_figure(run.model, images, run.data.class_names),
+            styled,
+        )
+    decoding = [run for run in runs if _has(run, "expected_image")]
+    if decoding:
+        models: Any = {run.name: run.model for run in decoding}
+        shown = _shown(runs[0])[:_RECONSTRUCTED]
+        draw = partial(
+            evaluation.reconstruction_figure,
+            models if len(runs) > 1 else decoding[0].model,
+            shown,
+        )
+        yield Section(
+            "Reconstructions",
+            "Images, and what is left of each after it passed the latent code: what is lost "
+            "here, the code does not hold.",
+            [Picture(draw, "Reconstructions")],
+            wide=len(runs) > 1,
+        )
+
+
+def _has(run: Run, view: str) -> bool:
+    """Whether a method implements a view of a trained model."""
+    return getattr(type(run.model), view) is not getattr(SemiSupervisedVAE, view)
+
+
+def _shown(run: Run) -> NDArray[Any]:
+    """Return the images to show: those that training did not see where there are any."""
+    return run.x if run.part else run.data.x_train
+
+
+def _codes(runs: Sequence[Run], per_run: PerRun, say: Say) -> Iterator[Section]:
+    measured = [run for run in runs if run.probs is not None and _has(run, "posterior_mean")]
+    if measured and len(measured[0].x) > 1:
+        yield from _code_maps(measured, per_run, say)
+        yield from _unit_usage(measured, per_run)
+    yield from latent_sections(runs, per_run)
+    yield from code_sections(runs, per_run)
+
+
+def _code_maps(runs: Sequence[Run], per_run: PerRun, say: Say) -> Iterator[Section]:
+    draw: dict[Path, Callable[[], Any]] = {}
+    for run in runs:
+        if hasattr(run.model, "components") and run.model.latent_dim == 2:
+            continue  # `latent_sections` has the plane with the component of every class
+        rows = evaluation.choose_rows(len(run.x), _MOST_MAPPED)
+        codes, prior = evaluation.codes_over_prior(run.model, run.x[rows])
+        if codes.shape[1] < 2 or not np.isfinite(codes).all():
+            continue
+        layout = None
+        if codes.shape[1] > 2:
+            say(f"{run.name}: t-SNE of {len(rows):,} codes")
+            try:
+                layout = evaluation.tsne(codes)
+            except InputError as error:
+                say(f"no t-SNE of the codes: {error}")
+        draw[run.folder] = partial(
+            evaluation.latent_map_figure,
+            codes,
+            prior,
+            np.asarray(run.y)[rows],
+            run.data.class_names,
+            layout,
+        )
+    if draw:
+        section = per_run(
+            "Code and prior",
+            "The mean code of each example in the colour of its class, over draws from the prior "
+            "in grey. Codes should fill the prior: where they shrink to its middle the code says "
+            "nothing, and grey without colour decodes to images like no example. In a code beside "
+            "the class (M2) mixed colours are good: the class is left to y.",
+            "Codes over the prior",
+            lambda run: draw[run.folder](),
+            [run for run in runs if run.folder in draw],
+        )
+        yield section._replace(wide=True)
+
+
+def _unit_usage(runs: Sequence[Run], per_run: PerRun) -> Iterator[Section]:
+    usage = {}
+    for run in runs:
+        rows = evaluation.choose_rows(len(run.x), _MOST_MAPPED)
+        usage[run.folder] = evaluation.unit_usage(run.model, run.x[rows])
+    used = [run for run in runs if usage[run.folder]]
+    if used:
+        yield per_run(
+            "Active units",
+            "A unit of the code is active when its mean differs from example to example (variance "
+            "above 0.01), and the larger its V-nat, the more exactly an example decides it. Grey "
+            "units carry nothing: many of them mean that a smaller code would do, none that a "
+            "larger one may help.",
+            "Use of the units of the code",
+            lambda run: evaluation.unit_usage_figure(usage[run.folder]),
+            used,
+        )
+
+
+def _likelihood(runs: Sequence[Run], per_run: PerRun) -> Iterator[Section]:
+    bounded = [run for run in runs if run.bounds is not None]
+    if not bounded:
+        return
+    section = per_run(
+        "Bound",
+        "The evidence lower bound of each example without its label: how well the model "
+        "explains it. Examples far to the left are unlike the training data.",
+        "Histogram of the bound",
+        lambda run: evaluation.bound_figure(run.bounds),
+        bounded,
+    )
+    table = likelihood_table(bounded)
+    yield section._replace(parts=[table, *section.parts])
+
+
+def _record(run: Run) -> Iterator[Section]:
+    command = command_of(run.config, run.folder)
+    versions = run.metrics["environment"].get("tfssvae", run.config.get("tfssvae", "its version"))
+    yield Section(
+        "Run it again",
+        "This trains a run of the same settings. Its labels, first weights, order and noise are "
+        f"functions of the seed: with tfssvae {versions} on the same machine it is the same run.",
+        [Code(command)],
+        wide=True,
     )
 
 
-def _shown(data: Data) -> NDArray[Any]:
-    """Return the images to show: those of the test where there are any."""
-    return data.x_train if data.x_test is None else data.x_test
-
-
-def _reconstructions(runs: Sequence[Run]) -> Section:
-    shown = _shown(runs[0].data)[:_RECONSTRUCTED]
-    models: Any = {run.name: run.model for run in runs} if len(runs) > 1 else runs[0].model
-    return Section(
-        "Reconstructions",
-        "Images, and what is left of each after it passed the latent code.",
-        [Picture(partial(evaluation.reconstruction_figure, models, shown), "Reconstructions")],
-        wide=len(runs) > 1,
-    )
-
-
-def _maps(runs: Sequence[Run], say: Say) -> dict[Path, Callable[[], Any]]:
+def _feature_maps(runs: Sequence[Run], say: Say) -> dict[Path, Callable[[], Any]]:
     """Return what draws the map of each run that has one; t-SNE is done once."""
     maps: dict[Path, Callable[[], Any]] = {}
     for run in runs:
-        x, y = run.data.x_test, run.data.y_test
-        assert x is not None and y is not None  # noqa: PT018 - for mypy
-        rows = evaluation.choose_rows(len(x))
-        say(f"{run.name}: t-SNE of {len(rows):,} test examples")
+        rows = evaluation.choose_rows(len(run.x))
+        say(f"{run.name}: t-SNE of {len(rows):,} {run.part} examples")
         try:
-            points = evaluation.tsne(evaluation.classifier_features(run.model, x[rows]))
+            points = evaluation.tsne(evaluation.classifier_features(run.model, run.x[rows]))
         except InputError as error:
             say(f"no feature map: {error}")
             continue
         maps[run.folder] = partial(
-            evaluation.embedding_figure, points, y[rows], run.data.class_names
+            evaluation.embedding_figure, points, np.asarray(run.y)[rows], run.data.class_names
         )
     return maps

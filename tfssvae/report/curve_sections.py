@@ -1,0 +1,95 @@
+"""What a report shows of training: a small panel for everything that was logged."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from tfssvae import evaluation
+from tfssvae.data import Data
+from tfssvae.evaluation.curves import ACCURACY, BOUND
+from tfssvae.evaluation.history import HIDDEN_DIVERGENCE, INFORMATION, Logs, logged_quantities
+from tfssvae.report.page import Picture, Section
+
+Histories = Mapping[str, Sequence[Logs]]
+"""Name of a run, or of runs that differ in the seed -> the logs of each."""
+
+
+def curve_sections(histories: Histories, data: Data) -> Iterator[Section]:
+    """Return the sections about training.
+
+    Args:
+        histories: the logs of one run, or of several, those of one name in one colour.
+        data: their data.
+    """
+    history = _drawable(histories)
+    logged = logged_quantities(history)
+    names = [name for name in logged if name not in (*INFORMATION, HIDDEN_DIVERGENCE)]
+    if names:
+        yield Section(
+            "Learning curves",
+            "Everything logged after each epoch, training and validation where there is any. The "
+            "terms of the loss are weighted, so that they add up to it; a monitor is not part of "
+            "it. A good curve has become level; validation that turns away from training is "
+            "overfitting.",
+            [Picture(partial(_curve, history, name), f"Curve of {name}") for name in names],
+            wide=True,
+            small=True,
+        )
+    names = [name for name in INFORMATION if name in logged]
+    if names:
+        draw = partial(evaluation.information_figure, _only(history, INFORMATION), data.num_classes)
+        yield Section(
+            "Information during training",
+            "How much the predicted class tells of an image and how unsure it is, on average over "
+            "batches of unlabelled images: the bound pulls the first down and the second up, which "
+            "MIER counters.",
+            [Picture(draw, "Curves of mutual information and entropy")],
+        )
+    if HIDDEN_DIVERGENCE in logged:
+        yield Section(
+            "Divergence from the hidden labels",
+            "How far what the model says of the unlabelled training images is from their labels, "
+            "which it does not see: KL(q(y|x) || smoothed label) after each epoch. A line that "
+            "stays level is stuck.",
+            [Picture(partial(_curve, history, HIDDEN_DIVERGENCE), "Curve of the divergence")],
+        )
+    if all({BOUND, ACCURACY} <= set(logs) for group in histories.values() for logs in group):
+        yield Section(
+            "Bound and accuracy",
+            "Validation accuracy against the bound, epoch by epoch: where the line turns level, a "
+            "better bound no longer makes a better classifier.",
+            [
+                Picture(
+                    partial(evaluation.bound_accuracy_figure, _first_of_each(histories)),
+                    "Accuracy over bound",
+                )
+            ],
+        )
+
+
+def _drawable(histories: Histories) -> dict[str, Any]:
+    """Return what `history_figure` takes: the history of the run, or name -> those of each."""
+    groups = list(histories.values())
+    if len(groups) == len(groups[0]) == 1:
+        return dict(groups[0][0])
+    return dict(histories)
+
+
+def _first_of_each(histories: Histories) -> dict[str, Any]:
+    first = {name: group[0] for name, group in histories.items()}
+    return dict(next(iter(first.values()))) if len(first) == 1 else first
+
+
+def _curve(history: dict[str, Any], name: str) -> Any:
+    return evaluation.history_figure(_only(history, [name]))
+
+
+def _only(history: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Return a history, or those of several runs, with some quantities."""
+    found: dict[str, Any] = {}
+    for key, values in history.items():
+        if values and isinstance(values[0], Mapping):
+            found[key] = [_only(logs, names) for logs in values]
+        elif key.removeprefix("val_") in names:
+            found[key] = values
+    return found

@@ -62,7 +62,8 @@ def history_figure(history) -> Figure:
         raise InputError("the history is empty: train for at least one epoch.")
     columns = min(len(names), _PANELS_PER_ROW)
     rows = -(-len(names) // columns)
-    figure = Figure(figsize=(3 * columns, 2 * rows + 0.6), dpi=100, layout="constrained")
+    size = (3 * columns, 2 * rows + 0.6) if len(names) > 1 else (2.6, 2.1)
+    figure = Figure(figsize=size, dpi=100, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, name in zip(panels, names, strict=False):
         _draw_quantity(axes, name, lines)

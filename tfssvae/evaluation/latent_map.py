@@ -12,10 +12,8 @@ from tfssvae.checks import InputError, check_images, check_labels, check_same_le
 from tfssvae.evaluation.class_names import check_class_names, short_name
 from tfssvae.evaluation.codes import principal_components, top_codes
 from tfssvae.evaluation.embedding import class_colours, legend_columns, scatter_classes
-from tfssvae.evaluation.style import plain_legend
+from tfssvae.evaluation.style import on_dark, plain_legend
 from tfssvae.noise import Noise
-
-_PRIOR_GREY = "#8c959f"  # seen on white and on the dark ground
 
 
 def prior_codes(model, number: int = 2000, seed: int = 0) -> NDArray[np.float32] | None:
@@ -80,7 +78,6 @@ def latent_map_figure(
     prior: ArrayLike | None,
     labels: ArrayLike,
     class_names: Sequence[str],
-    layout: ArrayLike | None = None,
 ) -> Figure:
     """Draw codes in the colours of their classes over grey draws from the prior.
 
@@ -92,7 +89,6 @@ def latent_map_figure(
         prior: (m, d) draws from the prior, or None.
         labels: (n,) classes 0..K-1; -1, where there is none, is grey.
         class_names: K names.
-        layout: (n, 2) another map of the same codes, such as that of `tsne`, drawn beside.
 
     Raises:
         InputError: the parts do not fit each other.
@@ -103,33 +99,32 @@ def latent_map_figure(
     if values.ndim != 2 or values.shape[1] < 2:
         raise InputError(f"codes must have shape (n, d) with d at least 2, got {values.shape}.")
     check_same_length(values, found, ("codes", "labels"))
-    panels = 1 if layout is None else 2
-    width = 4.9 * panels + 1.4 * legend_columns(len(class_names))
+    width = 4.9 + 1.4 * legend_columns(len(class_names))
     figure = Figure(figsize=(width, 4.7), dpi=100, layout="constrained")
-    axes = figure.subplots(1, panels, squeeze=False)[0]
+    axes = figure.add_subplot()
     points, drawn = values, None if prior is None else np.asarray(prior, "float64")
-    names = ("first dimension", "second dimension")
+    names = ["first dimension", "second dimension"]
     title = "the plane of the code"
     if values.shape[1] > 2:
         parts = principal_components(values)
         points = parts.project(values)
         drawn = None if drawn is None else parts.project(drawn)
-        names = tuple(f"component {k}: {share:.0%}" for k, share in enumerate(parts.share, 1))
+        names = [f"component {k}: {share:.0%}" for k, share in enumerate(parts.share, 1)]
         title = "principal components (PCA)"
     if drawn is not None:
-        axes[0].scatter(*drawn[:, :2].T, s=5, color=_PRIOR_GREY, alpha=0.45, linewidths=0)
-    scatter_classes(axes[0], points[:, :2], found, len(class_names))
-    axes[0].set(xlabel=names[0], ylabel=names[1], aspect="equal")
-    axes[0].set_adjustable("datalim")
-    axes[0].set_title(title, fontsize=10)
-    axes[0].tick_params(labelsize=8)
-    if layout is not None:
-        scatter_classes(axes[1], np.asarray(layout), found, len(class_names))
-        axes[1].set(xticks=[], yticks=[], aspect="equal")
-        axes[1].set_adjustable("datalim")
-        axes[1].set_title("t-SNE of the same codes", fontsize=10)
+        axes.scatter(*drawn[:, :2].T, s=5, color=_prior_grey(), linewidths=0)
+    scatter_classes(axes, points[:, :2], found, len(class_names))
+    axes.set(xlabel=names[0], ylabel=names[1], aspect="equal")
+    axes.set_adjustable("datalim")
+    axes.set_title(title, fontsize=10)
+    axes.tick_params(labelsize=8)
     _legend(figure, found, class_names, drawn is not None)
     return figure
+
+
+def _prior_grey() -> str:
+    """Return a grey near the ground, which no class has."""
+    return "#57606a" if on_dark() else "#c9d1d9"
 
 
 def _legend(figure: Figure, labels, class_names: Sequence[str], with_prior: bool) -> None:
@@ -138,7 +133,7 @@ def _legend(figure: Figure, labels, class_names: Sequence[str], with_prior: bool
     if (labels < 0).any():
         names, colours = [*names, "no label"], [*colours, "gray"]
     if with_prior:
-        names, colours = [*names, "prior"], [*colours, _PRIOR_GREY]
+        names, colours = [*names, "prior"], [*colours, _prior_grey()]
     plain_legend(
         figure,
         [Line2D([], [], color=colour, marker="o", linestyle="") for colour in colours],

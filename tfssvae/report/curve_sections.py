@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from tfssvae import evaluation
+from tfssvae.core import SemiSupervisedVAE
 from tfssvae.data import Data
 from tfssvae.evaluation.curves import ACCURACY, BOUND
 from tfssvae.evaluation.history import HIDDEN_DIVERGENCE, INFORMATION, Logs, logged_quantities
@@ -14,12 +16,23 @@ Histories = Mapping[str, Sequence[Logs]]
 """Name of a run, or of runs that differ in the seed -> the logs of each."""
 
 
-def curve_sections(histories: Histories, data: Data) -> Iterator[Section]:
+def meanings(model: SemiSupervisedVAE) -> dict[str, str]:
+    """Return what each term of a model and of its regularizers means."""
+    found: dict[str, str] = {}
+    for part in (model, *model.regularizers):
+        found |= dict(getattr(part, "TERMS", {}))
+    return found
+
+
+def curve_sections(
+    histories: Histories, data: Data, meanings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Section]:
     """Return the sections about training.
 
     Args:
         histories: the logs of one run, or of several, those of one name in one colour.
         data: their data.
+        meanings: term -> what it means, below its curve.
     """
     history = _drawable(histories)
     logged = logged_quantities(history)
@@ -31,7 +44,14 @@ def curve_sections(histories: Histories, data: Data) -> Iterator[Section]:
             "terms of the loss are weighted, so that they add up to it; a monitor is not part of "
             "it. A good curve has become level; validation that turns away from training is "
             "overfitting.",
-            [Picture(partial(_curve, history, name), f"Curve of {name}") for name in names],
+            [
+                Picture(
+                    partial(_curve, history, name),
+                    f"Curve of {name}",
+                    meanings.get(name.removeprefix("monitor/"), ""),
+                )
+                for name in names
+            ],
             wide=True,
             small=True,
         )

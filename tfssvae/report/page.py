@@ -57,13 +57,33 @@ class Code(NamedTuple):
     text: str
 
 
+class Shown(NamedTuple):
+    """An image of a gallery: its pixels (h, w, 1 or 3) in 0..1, and two lines below it."""
+
+    pixels: NDArray[np.float32]
+    first: str
+    second: str
+
+
+class Gallery(NamedTuple):
+    """Images beside each other, as many in a row as there is room for.
+
+    Attributes:
+        images: what is shown.
+        caption: above them, where a section has several galleries.
+    """
+
+    images: Sequence[Shown]
+    caption: str = ""
+
+
 class Section(NamedTuple):
     """A heading, a sentence that says what the section means, and what is shown.
 
     Attributes:
         title: the heading.
         meaning: one sentence or two: what to look for, and what good looks like.
-        parts: tables, texts to copy and pictures, shown in this order.
+        parts: tables, texts to copy and galleries in their order, then pictures.
         wide: whether it takes the whole width of a wide page.
         small: whether the pictures are many small ones, laid out in columns.
         chapter: heading of the sections that follow each other with the same chapter.
@@ -71,7 +91,7 @@ class Section(NamedTuple):
 
     title: str
     meaning: str
-    parts: Sequence[Table | Code | Picture]
+    parts: Sequence[Table | Code | Gallery | Picture]
     wide: bool = False
     small: bool = False
     chapter: str = ""
@@ -118,9 +138,7 @@ def page_html(head: Head, sections: Iterable[Section]) -> str:
             items.append(f'<li><a href="#{slug}">{escape(section.title)}</a></li>')
             articles.append(_article(slug, section))
         slug = f"chapter-{_slug(chapter)}"
-        links.append(
-            f'<li><a href="#{slug}">{escape(chapter)}</a><ol>{" ".join(items)}</ol></li>'
-        )
+        links.append(f'<li><a href="#{slug}">{escape(chapter)}</a><ol>{" ".join(items)}</ol></li>')
         body.append(
             f'<section id="{slug}"><h2>{escape(chapter)}</h2>'
             f'<div class="grid">{"".join(articles)}</div></section>'
@@ -148,11 +166,7 @@ def _head(head: Head) -> str:
 
 
 def _article(slug: str, section: Section) -> str:
-    texts = "".join(
-        _table(part) if isinstance(part, Table) else f"<pre>{escape(part.text)}</pre>"
-        for part in section.parts
-        if not isinstance(part, Picture)
-    )
+    texts = "".join(_text(part) for part in section.parts if not isinstance(part, Picture))
     pictures = "".join(_picture(part) for part in section.parts if isinstance(part, Picture))
     if pictures:
         pictures = f'<div class="{"panels" if section.small else "pictures"}">{pictures}</div>'
@@ -161,6 +175,37 @@ def _article(slug: str, section: Section) -> str:
         f'<h3>{escape(section.title)}</h3><p class="meaning">{escape(section.meaning)}</p>'
         f"{texts}{pictures}</article>"
     )
+
+
+def _text(part: Table | Code | Gallery) -> str:
+    if isinstance(part, Table):
+        return _table(part)
+    if isinstance(part, Gallery):
+        return _gallery(part)
+    return f"<pre>{escape(part.text)}</pre>"
+
+
+def _gallery(gallery: Gallery) -> str:
+    caption = f'<p class="caption">{escape(gallery.caption)}</p>' if gallery.caption else ""
+    items = "".join(
+        f'<li><img src="{_pixels_uri(image.pixels)}" alt="{escape(image.first)}, '
+        f'{escape(image.second)}"><span>{escape(image.first)}</span>'
+        f"<strong>{escape(image.second)}</strong></li>"
+        for image in gallery.images
+    )
+    return f'{caption}<ul class="gallery">{items}</ul>'
+
+
+def _pixels_uri(pixels: NDArray[np.float32]) -> str:
+    """Return an image pixel for pixel: the browser enlarges it."""
+    values = np.round(np.broadcast_to(pixels, (*pixels.shape[:2], 3)) * 255)
+    file = io.BytesIO()
+    Image.fromarray(values.astype(np.uint8)).save(file, format="png", optimize=True)
+    return _uri(file.getvalue())
+
+
+def _uri(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
 
 
 def _table(table: Table) -> str:
@@ -197,8 +242,7 @@ def _drawn(draw: Callable[[], Figure], dark: bool) -> tuple[str, int, int]:
         pixels = io.BytesIO()
         figure.savefig(pixels, format="png", dpi=_SHARPNESS * _PIXELS_PER_INCH)
     width, height = (round(inches * _PIXELS_PER_INCH) for inches in figure.get_size_inches())
-    data = base64.b64encode(_compressed(pixels)).decode("ascii")
-    return f"data:image/png;base64,{data}", width, height
+    return _uri(_compressed(pixels)), width, height
 
 
 def _compressed(picture: io.BytesIO) -> bytes:

@@ -11,13 +11,21 @@ from numpy.typing import NDArray
 from tfssvae import evaluation
 from tfssvae.checks import InputError
 from tfssvae.core import SemiSupervisedVAE
+from tfssvae.evaluation.mistakes import Mistake
 from tfssvae.report.code_sections import PerRun, code_sections
 from tfssvae.report.commands import command_of
-from tfssvae.report.curve_sections import curve_sections
+from tfssvae.report.curve_sections import curve_sections, meanings
 from tfssvae.report.latent_sections import latent_sections
-from tfssvae.report.page import Code, Picture, Section
+from tfssvae.report.page import Code, Gallery, Picture, Section, Shown, Table
 from tfssvae.report.run import Run
-from tfssvae.report.tables import balance, class_table, figures_table, likelihood_table, summary
+from tfssvae.report.tables import (
+    balance,
+    class_table,
+    figures_table,
+    likelihood_table,
+    percent,
+    summary,
+)
 from tfssvae.runs import has_labels
 
 _RECONSTRUCTED = 20
@@ -34,8 +42,9 @@ def sections(run: Run, say: Say) -> Iterator[Section]:
         run: the run.
         say: receives a line for people where something takes long or is left out.
     """
-    yield from _in("Overview", _overview(run))
-    yield from _in("Training", curve_sections({run.name: [run.metrics["history"]]}, run.data))
+    yield from _in("Summary", _overview(run))
+    histories = {run.name: [run.metrics["history"]]}
+    yield from _in("Training", curve_sections(histories, run.data, meanings(run.model)))
     yield from picture_sections([run], say)
     yield from _in("Record", _record(run))
 
@@ -75,14 +84,12 @@ def _overview(run: Run) -> Iterator[Section]:
         if len(figures.head) > 2:
             meaning += " Beside them the same classifier trained on the shown labels alone."
         yield Section("Figures", meaning, [figures])
-    yield Section("Summary", "What was asked for, and with what it was done.", [summary([run])])
     yield Section(
         "Classes",
         f"{balance(run.data)} Unlabelled examples are counted under the label that the data set "
         "knows and the model does not see. A class with few labels and a low recall is where more "
         "labels help most.",
         [class_table(run)],
-        wide=True,
     )
 
 
@@ -106,7 +113,7 @@ def _classification(runs: Sequence[Run], per_run: PerRun, say: Say) -> Iterator[
             lambda run: evaluation.calibration_figure(run.probs, run.y),
             judged,
         )
-        yield from _mistakes(judged, per_run)
+        yield from _mistakes(judged)
     clustered = [
         run
         for run in runs
@@ -150,22 +157,43 @@ def _confusion(run: Run) -> Any:
     return evaluation.confusion_figure(matrix, run.data.class_names)
 
 
-def _mistakes(runs: Sequence[Run], per_run: PerRun) -> Iterator[Section]:
-    if len(runs[0].data.input_shape) != 3:
-        return
-    found = {run.folder: evaluation.worst_mistakes(run.probs, run.y) for run in runs}
-    wrong = [run for run in runs if found[run.folder]]
-    if wrong:
-        section = per_run(
-            "Worst mistakes",
-            "The wrong predictions that the model is most sure of, the surest first: below each "
-            "its class, and what the model said with which probability. Look for wrong labels, "
-            "damaged images, and two classes that are taken for each other again and again.",
-            "Wrongly classified images",
-            lambda run: evaluation.mistakes_figure(run.x, found[run.folder], run.data.class_names),
-            wrong,
+_MISTAKES = (
+    "The wrong predictions that the model is most sure of, the surest first: the class of each, and "
+    "what the model said with which probability. Look for wrong labels, damaged examples, and two "
+    "classes that are taken for each other again and again."
+)
+
+
+def _mistakes(runs: Sequence[Run]) -> Iterator[Section]:
+    found = {run.name: (run, evaluation.worst_mistakes(run.probs, run.y)) for run in runs}
+    parts = [
+        _mistakes_of(run, mistakes, name if len(runs) > 1 else "")
+        for name, (run, mistakes) in found.items()
+        if mistakes
+    ]
+    if parts:
+        yield Section("Worst mistakes", _MISTAKES, parts, wide=True)
+
+
+def _mistakes_of(run: Run, mistakes: Sequence[Mistake], caption: str) -> Gallery | Table:
+    """Return mistakes as images; rows of a table of numbers by their place."""
+    names = run.data.class_names
+    if len(run.data.input_shape) != 3:
+        rows = [
+            (f"{one.row:,}", names[one.true], names[one.predicted], percent(one.confidence))
+            for one in mistakes
+        ]
+        return Table((f"row of the {run.part} data", "class", "predicted", "probability"), rows)
+    pictures = evaluation.as_pictures(run.x[[one.row for one in mistakes]])
+    shown = [
+        Shown(
+            picture,
+            f"is {evaluation.short_name(names[one.true])}",
+            f"said {evaluation.short_name(names[one.predicted])}, {percent(one.confidence)}",
         )
-        yield section._replace(wide=True)
+        for picture, one in zip(pictures, mistakes, strict=True)
+    ]
+    return Gallery(shown, caption)
 
 
 def _images(runs: Sequence[Run], per_run: PerRun) -> Iterator[Section]:
@@ -224,14 +252,14 @@ def _shown(run: Run) -> NDArray[Any]:
 def _codes(runs: Sequence[Run], per_run: PerRun, say: Say) -> Iterator[Section]:
     measured = [run for run in runs if run.probs is not None and _has(run, "posterior_mean")]
     if measured and len(measured[0].x) > 1:
-        yield from _code_maps(measured, per_run, say)
+        yield from _code_maps(measured, say)
         yield from _unit_usage(measured, per_run)
     yield from latent_sections(runs, per_run)
     yield from code_sections(runs, per_run)
 
 
-def _code_maps(runs: Sequence[Run], per_run: PerRun, say: Say) -> Iterator[Section]:
-    draw: dict[Path, Callable[[], Any]] = {}
+def _code_maps(runs: Sequence[Run], say: Say) -> Iterator[Section]:
+    pictures = []
     for run in runs:
         if hasattr(run.model, "components") and run.model.latent_dim == 2:
             continue  # `latent_sections` has the plane with the component of every class
@@ -239,33 +267,35 @@ def _code_maps(runs: Sequence[Run], per_run: PerRun, say: Say) -> Iterator[Secti
         codes, prior = evaluation.codes_over_prior(run.model, run.x[rows])
         if codes.shape[1] < 2 or not np.isfinite(codes).all():
             continue
-        layout = None
+        y, names = np.asarray(run.y)[rows], run.data.class_names
+        caption = run.name if len(runs) > 1 else ""
+        draw = partial(evaluation.latent_map_figure, codes, prior, y, names)
+        pictures.append(Picture(draw, f"Codes over the prior of {run.name}", caption))
         if codes.shape[1] > 2:
-            say(f"{run.name}: t-SNE of {len(rows):,} codes")
-            try:
-                layout = evaluation.tsne(codes)
-            except InputError as error:
-                say(f"no t-SNE of the codes: {error}")
-        draw[run.folder] = partial(
-            evaluation.latent_map_figure,
-            codes,
-            prior,
-            np.asarray(run.y)[rows],
-            run.data.class_names,
-            layout,
-        )
-    if draw:
-        section = per_run(
+            pictures += _code_tsne(run, codes, y, say)
+    if pictures:
+        yield Section(
             "Code and prior",
             "The mean code of each example in the colour of its class, over draws from the prior "
             "in grey. Codes should fill the prior: where they shrink to its middle the code says "
-            "nothing, and grey without colour decodes to images like no example. In a code beside "
-            "the class (M2) mixed colours are good: the class is left to y.",
-            "Codes over the prior",
-            lambda run: draw[run.folder](),
-            [run for run in runs if run.folder in draw],
+            "little, and grey without colour decodes to images like no example. In a code beside "
+            "the class (M2) mixed colours are good: the class is left to y. In the t-SNE only who "
+            "is next to whom has a meaning.",
+            pictures,
+            wide=len(pictures) > 1,
         )
-        yield section._replace(wide=True)
+
+
+def _code_tsne(run: Run, codes: NDArray[Any], y: NDArray[Any], say: Say) -> list[Picture]:
+    say(f"{run.name}: t-SNE of {len(codes):,} codes")
+    try:
+        points = evaluation.tsne(codes)
+    except InputError as error:
+        say(f"no t-SNE of the codes: {error}")
+        return []
+    title = "t-SNE of the same codes"
+    draw = partial(evaluation.embedding_figure, points, y, run.data.class_names, title)
+    return [Picture(draw, f"t-SNE of the codes of {run.name}")]
 
 
 def _unit_usage(runs: Sequence[Run], per_run: PerRun) -> Iterator[Section]:
@@ -304,6 +334,7 @@ def _likelihood(runs: Sequence[Run], per_run: PerRun) -> Iterator[Section]:
 
 
 def _record(run: Run) -> Iterator[Section]:
+    yield Section("Settings", "What was asked for, and with what it was done.", [summary([run])])
     command = command_of(run.config, run.folder)
     versions = run.metrics["environment"].get("tfssvae", run.config.get("tfssvae", "its version"))
     yield Section(
@@ -311,7 +342,6 @@ def _record(run: Run) -> Iterator[Section]:
         "This trains a run of the same settings. Its labels, first weights, order and noise are "
         f"functions of the seed: with tfssvae {versions} on the same machine it is the same run.",
         [Code(command)],
-        wide=True,
     )
 
 

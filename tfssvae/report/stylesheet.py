@@ -37,7 +37,7 @@ a { color: var(--link); text-underline-offset: 0.15em; }
 }
 .facts {
   display: grid; gap: 1px; margin: 1.5rem 0 var(--gap); padding: 0;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 10.5rem), 1fr));
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 9.5rem), 1fr));
 }
 .facts > div { padding: 0.75rem 1rem; background: var(--raised); min-width: 0;
   border-top: 3px solid var(--link); }
@@ -77,14 +77,28 @@ pre {
 .pictures { display: flex; flex-wrap: wrap; gap: 1.25rem; }
 .panels {
   display: grid; gap: 0.75rem 1rem;
-  grid-template-columns: repeat(auto-fill, minmax(min(100%, 15rem), 1fr));
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 10rem), 1fr));
 }
 figure { margin: 0; min-width: 0; max-width: 100%; }
-figcaption { font-weight: 600; margin-bottom: 0.25rem; }
+figcaption, .caption { font-weight: 600; margin: 0 0 0.25rem; }
+.panels figcaption { font-weight: normal; font-size: 0.8rem; line-height: 1.35; margin: 0; }
+.gallery {
+  display: grid; gap: 1rem 0.75rem; margin: 0 0 0.75rem; padding: 0; list-style: none;
+  grid-template-columns: repeat(auto-fill, minmax(5.5rem, 1fr));
+}
+.gallery li { min-width: 0; max-width: 8rem; font-size: 0.8rem; line-height: 1.35;
+  overflow-wrap: anywhere; }
+.gallery span, .gallery strong { display: block; }
+.gallery img { width: 100%; min-width: 0; margin-bottom: 0.25rem; image-rendering: pixelated;
+  border: 1px solid var(--line); }
 img { display: block; max-width: 100%; min-width: var(--least); height: auto; }
-.panels img { width: 100%; max-width: 26rem; min-width: 0; }
+.panels figure { display: flex; flex-direction: column-reverse; justify-content: flex-end; }
+.panels img { width: 100%; max-width: 20rem; min-width: 0; }
 footer { color: var(--soft); font-size: 0.85rem; border-top: 1px solid var(--line);
   padding-top: 0.75rem; }
+@media screen and (max-width: 26rem) {
+  .facts > div:last-child:nth-child(odd) { grid-column: 1 / -1; }
+}
 @media screen and (min-width: 75rem) {
   .columns { display: grid; grid-template-columns: 13rem minmax(0, 1fr); gap: 2.5rem; }
   nav { position: sticky; top: 1.5rem; align-self: start; max-height: calc(100vh - 3rem);
@@ -100,18 +114,24 @@ footer { color: var(--soft); font-size: 0.85rem; border-top: 1px solid var(--lin
   :root { color-scheme: light; --raised: #fff; --warn: #fff; }
   body { padding: 0; max-width: none; font-size: 9pt; }
   nav { display: none; }
-  .facts { grid-template-columns: repeat(4, 1fr); }
-  .facts dd.value { font-size: 14pt; }
-  .grid { grid-template-columns: 1fr 1fr; gap: 0.6cm; }
-  main > section { margin-bottom: 0.6cm; }
+  .facts { grid-template-columns: repeat(auto-fit, minmax(3cm, 1fr)); }
+  .facts dd.value { font-size: 13pt; }
+  /* Columns break between pages where a grid moves whole rows to the next one. */
+  .grid { display: block; columns: 2; column-gap: 0.8cm; }
+  .wide { column-span: all; }
+  article { margin-bottom: 0.6cm; }
+  main > section { margin-bottom: 0.3cm; }
   article, figure, tr, pre, .facts { break-inside: avoid; }
   article:has(.panels), article:has(tr:nth-child(25)) { break-inside: auto; }
   h2, h3, .meaning, figcaption { break-after: avoid; break-inside: avoid; }
   thead { display: table-header-group; }
   .scroll { overflow: visible; }
   .numbers td, .numbers th { white-space: normal; }
-  td, tbody th { min-width: 0; }
-  .panels { grid-template-columns: repeat(4, 1fr); }
+  td { min-width: 0; }
+  tbody th { min-width: 2.2cm; }
+  .panels { grid-template-columns: repeat(5, 1fr); }
+  .gallery { grid-template-columns: repeat(10, 1fr); gap: 0.2cm; }
+  .gallery li { break-inside: avoid; font-size: 7pt; }
   img { min-width: 0; max-height: 20cm; object-fit: contain; object-position: left top; }
   a { color: inherit; text-decoration: none; }
 }

@@ -275,6 +275,19 @@ def _free_class_lines(columns: dict[str, dict[str, Any]]) -> dict[str, str]:
     }
 
 
+def percent(confidence: float) -> str:
+    """Return a probability as people write it; only what is 1 in float32 is 100%.
+
+    >>> percent(0.5), percent(0.9996), percent(0.99999), percent(1.0)
+    ('50%', '99.96%', '>99.99%', '100%')
+    """
+    if confidence == 1.0:
+        return "100%"
+    if confidence >= 0.9999:
+        return ">99.99%"
+    return f"{confidence:.2%}" if confidence >= 0.99 else f"{confidence:.0%}"
+
+
 def _filled(template: str, figures: dict[str, Any]) -> str:
     try:
         return template.format_map(figures)

@@ -112,7 +112,7 @@ def latent_map_figure(
         names = [f"component {k}: {share:.0%}" for k, share in enumerate(parts.share, 1)]
         title = "principal components (PCA)"
     if drawn is not None:
-        axes.scatter(*drawn[:, :2].T, s=5, color=_prior_grey(), linewidths=0)
+        axes.scatter(drawn[:, 0], drawn[:, 1], s=5, color=_prior_grey(), linewidths=0)
     scatter_classes(axes, points[:, :2], found, len(class_names))
     axes.set(xlabel=names[0], ylabel=names[1], aspect="equal")
     axes.set_adjustable("datalim")

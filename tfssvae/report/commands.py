@@ -49,11 +49,8 @@ def _train_command(config: dict[str, Any]) -> str | None:
     data = {k: v for k, v in data.items() if k != "unfeatured" or (v and v != "classes")}
     for settings, options in ((data, _DATA_OPTIONS), (rest, _OPTIONS)):
         for name, value in settings.items():
-            if (
-                value is None
-                or value is False
-                or (name in ("validation", "unfeatured") and not value)
-            ):
+            unset = value is None or value is False
+            if unset or (name in ("validation", "unfeatured") and not value):
                 continue
             if name not in options or isinstance(value, dict):
                 return None

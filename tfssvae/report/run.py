@@ -64,8 +64,8 @@ class Run:
 
     @property
     def x(self) -> NDArray[Any]:
-        """The examples of `part`."""
-        return {"test": self.data.x_test, "validation": self.data.x_validation}[self.part]
+        """The examples of `part`, none without any."""
+        return self.data.x_validation if self.data.x_test is None else self.data.x_test
 
     @property
     def y(self) -> NDArray[np.int32] | None:

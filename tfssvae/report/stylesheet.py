@@ -74,7 +74,10 @@ pre {
   margin: 0 0 0.75rem; padding: 0.75rem 1rem; background: var(--raised); white-space: pre-wrap;
   font: 0.88rem/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
 }
-.pictures { display: flex; flex-wrap: wrap; gap: 1.25rem; }
+.pictures {
+  display: grid; gap: 1.25rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 27rem), 1fr));
+}
 .panels {
   display: grid; gap: 0.75rem 1rem;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 10rem), 1fr));
@@ -126,13 +129,17 @@ footer { color: var(--soft); font-size: 0.85rem; border-top: 1px solid var(--lin
   h2, h3, .meaning, figcaption { break-after: avoid; break-inside: avoid; }
   thead { display: table-header-group; }
   .scroll { overflow: visible; }
+  .numbers th:not(:first-child), .numbers td { padding-left: 0.3cm; }
+  .numbers tbody th { min-width: 0; }
+  .pictures { grid-template-columns: repeat(auto-fit, minmax(7cm, 1fr)); gap: 0.4cm; }
+  footer { display: none; }
   .numbers td, .numbers th { white-space: normal; }
   td { min-width: 0; }
   tbody th { min-width: 2.2cm; }
   .panels { grid-template-columns: repeat(5, 1fr); }
   .gallery { grid-template-columns: repeat(10, 1fr); gap: 0.2cm; }
   .gallery li { break-inside: avoid; font-size: 7pt; }
-  img { min-width: 0; max-height: 20cm; object-fit: contain; object-position: left top; }
+  img { min-width: 0; max-height: 15cm; object-fit: contain; object-position: left top; }
   a { color: inherit; text-decoration: none; }
 }
 """

@@ -217,7 +217,8 @@ def _measured_table(runs: Sequence[Run], lines: dict[str, str], rows_are: str = 
         for name, template in lines.items()
     ]
     measured = [row for row in rows if set(row[1:]) != {_UNMEASURED}]
-    return Table((rows_are, *(run.name for run in runs)), measured, numbers=True)
+    names = [run.name for run in runs] if rows_are or len(runs) > 1 else [""]
+    return Table((rows_are, *names), measured, numbers=True)
 
 
 def _teacher_lines(columns: dict[str, dict[str, Any]]) -> dict[str, str]:

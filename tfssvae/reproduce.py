@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import re
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from tfssvae.data import load
 from tfssvae.data.pipeline import training_order
 from tfssvae.recipes import TABLES
 from tfssvae.recipes.table import Row, Table, rows_per_step
+from tfssvae.report.groups import unnumbered
 from tfssvae.report.run import read_metrics
 
 Results = dict[str, dict[int, dict[str, Any]]]
@@ -153,9 +153,7 @@ def _result(folder: Path, config: dict[str, Any], say) -> dict[str, Any]:
         return runs.start_run(folder, config, say)
     found = runs.read_config(folder)
     asked = json.loads(json.dumps(config))
-    different = sorted(
-        key for key in asked if _unnumbered(found.get(key)) != _unnumbered(asked[key])
-    )
+    different = sorted(key for key in asked if unnumbered(found.get(key)) != unnumbered(asked[key]))
     if different:
         raise InputError(
             f"{folder} was run with another {', '.join(different)}: choose another --out"
@@ -164,19 +162,6 @@ def _result(folder: Path, config: dict[str, Any], say) -> dict[str, Any]:
         say("finished before")
         return read_metrics(folder)
     return runs.resume_run(folder, say)
-
-
-def _unnumbered(value):
-    """Return a setting without the numbers that Keras puts behind names, at any depth."""
-    if isinstance(value, list):
-        return [_unnumbered(part) for part in value]
-    if not isinstance(value, dict):
-        return value
-    found = {key: _unnumbered(part) for key, part in value.items()}
-    config = found.get("config")
-    if "class_name" in found and isinstance(config, dict) and isinstance(config.get("name"), str):
-        found["config"] = {**config, "name": re.sub(r"_\d+$", "", config["name"])}
-    return found
 
 
 def _figures(results: Results, row: Row, metric: str) -> dict[int, float]:

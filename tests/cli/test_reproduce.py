@@ -9,7 +9,7 @@ import tfssvae
 from tfssvae import reproduce, runs
 from tfssvae.cli import main
 from tfssvae.recipes import TABLES
-from tfssvae.reproduce import _unnumbered
+from tfssvae.report.groups import unnumbered
 
 ARGUMENTS = ["reproduce", "mier/table1", "--data", "digits", "--epochs", "1", "--rows", "lvae"]
 
@@ -162,4 +162,4 @@ def test_numbers_behind_names_are_no_difference():
     (row,) = TABLES["exon/table3"].chosen(["beta=0.25"])
     one, two = row.settings(100, 10), row.settings(100, 10)
     assert one != two, "Keras counts its objects"
-    assert _unnumbered(one) == _unnumbered(two)
+    assert unnumbered(one) == unnumbered(two)

@@ -12,7 +12,8 @@ from tfssvae import runs
 from tfssvae.evaluation.curves import ACCURACY, BOUND
 from tfssvae.recipes import TABLES
 from tfssvae.recipes.shot_vae import perceptron_settings, wide_settings
-from tfssvae.reproduce import _unnumbered, reproduce
+from tfssvae.report.groups import unnumbered
+from tfssvae.reproduce import reproduce
 from tfssvae.weights import resolve_weights
 
 OURS = [name for name in TABLES if name.startswith("shot_vae/")]
@@ -164,7 +165,7 @@ def test_figure_1_leaves_the_labelled_bound_out_and_keeps_the_classification(dat
         config = row.settings(10, 2)
         method, weights = tfssvae.METHODS[config["method"]], config["model"].pop("weights", {})
         given = {**method.paper_weights(100, 900), **weights}
-        found[row.name] = resolve_weights(list(method.TERMS), given), _unnumbered(config)
+        found[row.name] = resolve_weights(list(method.TERMS), given), unnumbered(config)
     (bare, settings), (without, others) = found.values()
     assert settings == others
     assert bare["labelled_reconstruction"] > 0

@@ -3,9 +3,20 @@
 import argparse
 
 from tfssvae import __version__
-from tfssvae.cli import bench, convert, evaluate, export, report, reproduce, sample, serve, train
+from tfssvae.cli import (
+    bench,
+    compare,
+    convert,
+    evaluate,
+    export,
+    report,
+    reproduce,
+    sample,
+    serve,
+    train,
+)
 
-_COMMANDS = (train, evaluate, sample, report, export, serve, reproduce, convert, bench)
+_COMMANDS = (train, evaluate, sample, report, compare, export, serve, reproduce, convert, bench)
 
 
 def make_parser() -> argparse.ArgumentParser:

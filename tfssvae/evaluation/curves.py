@@ -1,11 +1,13 @@
 """One figure against another: bound against accuracy, error against labels."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
 from tfssvae.checks import InputError
-from tfssvae.evaluation.style import plain_legend
+from tfssvae.evaluation.class_names import short_name
+from tfssvae.evaluation.style import ink, plain_legend
 
 BOUND, ACCURACY = "val_monitor/unlabelled_bound", "val_accuracy"
 
@@ -77,4 +79,39 @@ def label_curve_figure(curves: Mapping[str, Mapping[int, Sequence[float]]]) -> F
     axes.set_xlabel("labels shown", fontsize=9)
     axes.set_ylabel("test error, %", fontsize=9)
     axes.grid(alpha=0.3)
+    return figure
+
+
+def seeds_figure(groups: Mapping[str, Mapping[int, float]], name: str) -> Figure:
+    """Draw a figure of each run, those of one seed joined by a line.
+
+    Args:
+        groups: name -> seed -> figure; a seed may be missing in some.
+        name: of the figure, with its unit.
+
+    Raises:
+        InputError: there is nothing to draw.
+    """
+    seeds = sorted({seed for found in groups.values() for seed in found})
+    if not seeds:
+        raise InputError("there are no runs to draw")
+    figure = Figure(figsize=(max(3.6, 1.3 * len(groups) + 1.4), 3.6), dpi=100, layout="constrained")
+    axes = figure.subplots()
+    handles = []
+    for seed in seeds:
+        values = [found.get(seed, math.nan) for found in groups.values()]
+        handles += axes.plot(range(len(groups)), values, "o-", markersize=4, linewidth=1)
+    for place, found in enumerate(groups.values()):
+        if found:
+            mean = sum(found.values()) / len(found)
+            axes.plot([place - 0.2, place + 0.2], [mean, mean], color=ink(), linewidth=2.5)
+    names = [short_name(group) for group in groups]
+    axes.set_xticks(range(len(names)), names, fontsize=8, parse_math=False)
+    axes.set_xlim(-0.5, len(groups) - 0.5)
+    axes.set_ylabel(name, fontsize=9, parse_math=False)
+    axes.tick_params(axis="y", labelsize=8)
+    axes.grid(axis="y", alpha=0.3)
+    title = "seed (bar: mean)"
+    names = list(map(str, seeds))
+    plain_legend(axes, handles, names, title=title, title_fontsize=8, fontsize=8)
     return figure

@@ -159,8 +159,8 @@ def _confusion(run: Run) -> Any:
 
 _MISTAKES = (
     "The wrong predictions that the model is most sure of, the surest first: the class of each, "
-    "and what the model said with which probability. Look for wrong labels, damaged examples, and two "
-    "classes that are taken for each other again and again."
+    "and what the model said with which probability. Look for wrong labels, damaged examples, and "
+    "two classes that are taken for each other again and again."
 )
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from tfssvae.checks import InputError
 from tfssvae.evaluation.class_names import short_name
@@ -44,6 +45,7 @@ def bound_accuracy_figure(history) -> Figure:
         plain_legend(axes, [axes.lines[2 * i] for i in range(len(runs))], list(runs), fontsize=8)
     axes.set_xlabel("bound on log p(x), nats (last epoch: large dot)", fontsize=9)
     axes.set_ylabel("accuracy", fontsize=9)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.grid(alpha=0.3)
     return figure
 

@@ -17,6 +17,7 @@ HIDDEN_DIVERGENCE = "hidden_divergence"
 """What a run logs of KL(q(y|x) || smoothed hidden label) of its unlabelled images."""
 
 _PANELS_PER_ROW = 4
+_WIDEST_KEY = 60  # characters
 _LONGEST_BESIDE = 24  # characters of a name
 _IN_NATS = (
     *("loss", "classification", "classification_p", "reconstruction", "mutual_information"),
@@ -62,8 +63,7 @@ def history_figure(history) -> Figure:
         raise InputError("the history is empty: train for at least one epoch.")
     columns = min(len(names), _PANELS_PER_ROW)
     rows = -(-len(names) // columns)
-    size = (3 * columns, 2 * rows + 0.6) if len(names) > 1 else (2.6, 2.1)
-    figure = Figure(figsize=size, dpi=100, layout="constrained")
+    figure = Figure(figsize=(3 * columns, 2 * rows + 0.6), dpi=100, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, name in zip(panels, names, strict=False):
         _draw_quantity(axes, name, lines)
@@ -72,6 +72,61 @@ def history_figure(history) -> Figure:
         axes.set_axis_off()
     _add_legend(figure, lines, names)
     return figure
+
+
+def quantity_figure(history, name: str) -> Figure:
+    """Draw one logged quantity over the epochs, small and without a legend (`history_key`).
+
+    Args:
+        history: as for `history_figure`.
+        name: of the quantity, see `logged_quantities`.
+
+    Raises:
+        InputError: the history has no such quantity.
+    """
+    lines = _lines(history)
+    if name not in _quantities(lines):
+        raise InputError(f"the history has no {name}")
+    figure = Figure(figsize=(2.6, 1.9), dpi=100, layout="constrained")
+    axes = figure.add_subplot()
+    _draw_quantity(axes, name, lines)
+    axes.set_title(name, fontsize=10)
+    return figure
+
+
+def history_key(history) -> list[str]:
+    """Return the names of the kinds of lines that a history is drawn with.
+
+    Args:
+        history: as for `history_figure`.
+    """
+    return list(_kinds(history))
+
+
+def _kinds(history) -> dict[str, _Line]:
+    return {line.label: line for line in _lines(history) if _has_own(line)}
+
+
+def history_key_figure(history) -> Figure:
+    """Draw what the lines of `quantity_figure` stand for.
+
+    Args:
+        history: as for `history_figure`.
+    """
+    kinds = _kinds(history)
+    labels = list(kinds)
+    columns = max(1, min(len(labels), _WIDEST_KEY // (max(map(len, labels)) + 6)))
+    height = 0.1 + 0.22 * -(-len(labels) // columns)
+    letters = columns * (max(map(len, labels)) + 6)
+    figure = Figure(figsize=(0.2 + 0.085 * letters, height), dpi=100)
+    handles = [Line2D([], [], color=kind.colour, linestyle=kind.style) for kind in kinds.values()]
+    plain_legend(figure, handles, labels, loc="center left", ncols=columns, frameon=False)
+    return figure
+
+
+def _has_own(line: _Line) -> bool:
+    """Whether a run has logged anything that is drawn with this line."""
+    return any(name.startswith("val_") == bool(line.prefix) for name in line.logs)
 
 
 def information_figure(history, num_classes: int | None = None) -> Figure:

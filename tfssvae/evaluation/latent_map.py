@@ -16,7 +16,7 @@ from tfssvae.evaluation.style import on_dark, plain_legend
 from tfssvae.noise import Noise
 
 
-def prior_codes(model, number: int = 2000, seed: int = 0) -> NDArray[np.float32] | None:
+def prior_codes(model, number: int = 1000, seed: int = 0) -> NDArray[np.float32] | None:
     """Return draws from the prior of the code that `top_codes` gives: (number, d).
 
     Args:
@@ -63,7 +63,7 @@ def codes_over_prior(
         seed: of the draws.
 
     Returns:
-        (n, d) codes and (2000, d) draws, or None for these.
+        (n, d) codes and (1000, d) draws, or None for these.
 
     Raises:
         InputError: x does not fit the model.

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from tfssvae import evaluation
+from tfssvae.data import Data
 from tfssvae.evaluation.paired import Difference, Estimate
 from tfssvae.report import checked_page, write_page
 from tfssvae.report.comparison import Comparison, Row
@@ -14,7 +15,6 @@ from tfssvae.report.measures import Measure
 from tfssvae.report.page import Fact, Head, Picture, Section, Table
 from tfssvae.report.run import Run, load
 from tfssvae.report.sections import picture_sections
-from tfssvae.runs import load_run_data
 
 Say = Callable[[str], None]
 
@@ -43,10 +43,12 @@ def write_comparison(comparison: Comparison, out: Path | None = None, say: Say =
         replace(load(group.runs[0].folder, say), name=group.name)
         for group in comparison.groups[:_MOST_SHOWN]
     ]
-    return write_page(path, _head(comparison), _sections(comparison, shown, say), say)
+    return write_page(
+        path, _head(comparison, shown[0].data), _sections(comparison, shown, say), say
+    )
 
 
-def _head(comparison: Comparison) -> Head:
+def _head(comparison: Comparison, data: Data) -> Head:
     groups = comparison.groups
     notes = []
     unpaired = [group.name for group in groups[1:] if not set(group.seeds) & set(groups[0].seeds)]
@@ -70,8 +72,8 @@ def _head(comparison: Comparison) -> Head:
             Fact(group.name, _mean_text(main.measure, mean), main.measure.title)
             for group, mean in zip(groups, main.means, strict=True)
         ]
-    title = " and ".join(group.name for group in groups) if len(groups) < 4 else "Comparison"
-    return Head(title, [lead], notes, facts[:_MOST_SHOWN])
+    names = " and ".join(group.name for group in groups) if len(groups) < 4 else "Comparison"
+    return Head(f"{names} on {data.name}", [lead], notes, facts[:_MOST_SHOWN])
 
 
 def _main_row(comparison: Comparison) -> Row | None:
@@ -82,12 +84,10 @@ def _main_row(comparison: Comparison) -> Row | None:
 def _sections(comparison: Comparison, shown: Sequence[Run], say: Say) -> Iterator[Section]:
     for section in _tables(comparison):
         yield section._replace(chapter="Comparison")
-    first = comparison.groups[0].runs[0]
     histories = {
         group.name: [run.metrics["history"] for run in group.runs] for group in comparison.groups
     }
-    data = shown[0].data if shown else load_run_data(first.folder, first.config)
-    for section in curve_sections(histories, data):
+    for section in curve_sections(histories, shown[0].data):
         yield section._replace(chapter="Training")
     yield from picture_sections(shown, say)
 
@@ -193,11 +193,8 @@ def _mean_text(measure: Measure, found: Estimate | None) -> str:
 def _difference_text(measure: Measure, found: Difference | None) -> str:
     if found is None:
         return _NOT_PAIRED
-    text = measure.text(found.mean, sign=True)
-    if found.standard_error is None or found.interval is None:
-        return f"{text} (n = 1)"
-    low, high = (measure.text(end, sign=True) for end in found.interval)
-    return f"{text} ± {measure.text(found.standard_error)} [{low}, {high}] n = {len(found.seeds)}"
+    text = measure.difference(found.mean, found.standard_error, found.interval)
+    return f"{text}, n = {len(found.seeds)}"
 
 
 def as_text(comparison: Comparison) -> str:

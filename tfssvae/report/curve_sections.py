@@ -37,6 +37,7 @@ def curve_sections(
     history = _drawable(histories)
     logged = logged_quantities(history)
     names = [name for name in logged if name not in (*INFORMATION, HIDDEN_DIVERGENCE)]
+    key = _key(history)
     if names:
         yield Section(
             "Learning curves",
@@ -45,12 +46,15 @@ def curve_sections(
             "it. A good curve has become level; validation that turns away from training is "
             "overfitting.",
             [
-                Picture(
-                    partial(_curve, history, name),
-                    f"Curve of {name}",
-                    meanings.get(name.removeprefix("monitor/"), ""),
-                )
-                for name in names
+                *key,
+                *(
+                    Picture(
+                        partial(evaluation.quantity_figure, history, name),
+                        f"Curve of {name}",
+                        meanings.get(name.removeprefix("monitor/"), ""),
+                    )
+                    for name in names
+                ),
             ],
             wide=True,
             small=True,
@@ -71,7 +75,14 @@ def curve_sections(
             "How far what the model says of the unlabelled training images is from their labels, "
             "which it does not see: KL(q(y|x) || smoothed label) after each epoch. A line that "
             "stays level is stuck.",
-            [Picture(partial(_curve, history, HIDDEN_DIVERGENCE), "Curve of the divergence")],
+            [
+                *key,
+                Picture(
+                    partial(evaluation.quantity_figure, history, HIDDEN_DIVERGENCE),
+                    "Curve of the divergence",
+                ),
+            ],
+            small=True,
         )
     if all({BOUND, ACCURACY} <= set(logs) for group in histories.values() for logs in group):
         yield Section(
@@ -100,8 +111,12 @@ def _first_of_each(histories: Histories) -> dict[str, Any]:
     return dict(next(iter(first.values()))) if len(first) == 1 else first
 
 
-def _curve(history: dict[str, Any], name: str) -> Any:
-    return evaluation.history_figure(_only(history, [name]))
+def _key(history: dict[str, Any]) -> list[Picture]:
+    """Return what the lines stand for, where there are several kinds."""
+    names = evaluation.history_key(history)
+    if len(names) < 2:
+        return []
+    return [Picture(partial(evaluation.history_key_figure, history), f"Lines: {', '.join(names)}")]
 
 
 def _only(history: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

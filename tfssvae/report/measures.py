@@ -19,15 +19,32 @@ class Measure(NamedTuple):
     template: str = "{:.4g}"
     is_fraction: bool = False
 
-    def text(self, value: float, sign: bool = False) -> str:
+    def text(self, value: float) -> str:
         """Return a value as people write it.
 
-        >>> measure_of("accuracy").text(0.0125, sign=True)
-        '+1.25%'
+        >>> measure_of("accuracy").text(0.0125)
+        '1.25%'
         """
-        shown = 100 * value if self.is_fraction else value
-        template = self.template.replace(":", ":+") if sign else self.template
-        return template.format(shown) + ("%" if self.is_fraction else "")
+        return self._number(value) + ("%" if self.is_fraction else "")
+
+    def difference(
+        self, value: float, error: float | None, ends: tuple[float, float] | None
+    ) -> str:
+        """Return a difference with its standard error and interval; fractions in points of percent.
+
+        >>> measure_of("accuracy").difference(0.0125, None, None)
+        '+1.25 points'
+        """
+        text = self._number(value, "+")
+        if error is not None and ends is not None:
+            low, high = (self._number(end, "+") for end in ends)
+            text = f"{text} ± {self._number(error)} [{low}, {high}]"
+        return f"{text} points" if self.is_fraction else text
+
+    def _number(self, value: float, sign: str = "") -> str:
+        return self.template.replace(":", f":{sign}").format(
+            100 * value if self.is_fraction else value
+        )
 
 
 MEASURES = (
@@ -46,7 +63,7 @@ MEASURES = (
     Measure("labelled_bound", "bound with labels, nats", "{:.2f}"),
     Measure("kl_to_prior", "KL(q(y, z|x) || p(y, z)), nats", "{:.2f}"),
     Measure("negative_ssim", "diversity of the plane (negative SSIM)", "{:.3f}"),
-    Measure("seconds", "training, s", "{:.0f}"),
+    Measure("seconds", "training, s", "{:.1f}"),
 )
 """In the order in which they are shown."""
 

@@ -157,6 +157,8 @@ def _confusion(run: Run) -> Any:
     return evaluation.confusion_figure(matrix, run.data.class_names)
 
 
+_MOST_MISTAKES, _FEW_MISTAKES = 24, 8  # of one run, and of each of several
+
 _MISTAKES = (
     "The wrong predictions that the model is most sure of, the surest first: the class of each, "
     "and what the model said with which probability. Look for wrong labels, damaged examples, and "
@@ -165,7 +167,8 @@ _MISTAKES = (
 
 
 def _mistakes(runs: Sequence[Run]) -> Iterator[Section]:
-    found = {run.name: (run, evaluation.worst_mistakes(run.probs, run.y)) for run in runs}
+    most = _MOST_MISTAKES if len(runs) == 1 else _FEW_MISTAKES
+    found = {run.name: (run, evaluation.worst_mistakes(run.probs, run.y, most)) for run in runs}
     parts = [
         _mistakes_of(run, mistakes, name if len(runs) > 1 else "")
         for name, (run, mistakes) in found.items()

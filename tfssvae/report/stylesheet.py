@@ -54,7 +54,7 @@ main { min-width: 0; }
 main > section { margin-bottom: calc(1.5 * var(--gap)); }
 .grid {
   display: grid; gap: var(--gap); align-items: start;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 27rem), 1fr));
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr));
 }
 article { min-width: 0; }
 .wide { grid-column: 1 / -1; }
@@ -76,7 +76,7 @@ pre {
 }
 .pictures {
   display: grid; gap: 1.25rem;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 27rem), 1fr));
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr));
 }
 .panels {
   display: grid; gap: 0.75rem 1rem;
@@ -96,7 +96,9 @@ figcaption, .caption { font-weight: 600; margin: 0 0 0.25rem; }
   border: 1px solid var(--line); }
 img { display: block; max-width: 100%; min-width: var(--least); height: auto; }
 .panels figure { display: flex; flex-direction: column-reverse; justify-content: flex-end; }
+.panels figure:has([alt^="Lines: "]) { grid-column: 1 / -1; }
 .panels img { width: 100%; max-width: 20rem; min-width: 0; }
+.panels img[alt^="Lines: "] { width: auto; max-width: 100%; }
 footer { color: var(--soft); font-size: 0.85rem; border-top: 1px solid var(--line);
   padding-top: 0.75rem; }
 @media screen and (max-width: 26rem) {

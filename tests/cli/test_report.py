@@ -3,158 +3,80 @@
 import base64
 import io
 import json
-import re
-from html.parser import HTMLParser
-from pathlib import Path
+import shutil
 
 import keras
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 import tfssvae
-from tfssvae import data, models, runs
+from tests.cli.run_folders import DIGITS, HISTORY, Page, assert_alone, make_run, report
+from tfssvae import data, evaluation, runs
 from tfssvae.checks import InputError
 from tfssvae.cli import main
 from tfssvae.regularizers import MIER
-from tfssvae.report.page import Picture, Section, Table, page_html
-from tfssvae.report.run import Run, check_same_data, named_apart
+from tfssvae.report.heading import heading
+from tfssvae.report.page import (
+    Code,
+    Fact,
+    Gallery,
+    Head,
+    Picture,
+    Section,
+    Shown,
+    Table,
+    page_html,
+)
+from tfssvae.report.run import load
+from tfssvae.report.sections import sections
 from tfssvae.training import PartOptimizer, ramp_down
 
-HISTORY = {
-    "loss": [3.0, 2.0],
-    "accuracy": [0.5, 0.75],
-    "monitor/mutual_information": [0.25, 0.5],
-    "monitor/entropy": [2.0, 1.0],
-}
-TEST_PICTURES = ("Confusion", "Calibration", "Feature map", "Entropy", "Bound")
-IMAGE_PICTURES = ("Generated images", "Reconstructions")
-STYLES = "Styles"
-CURVES = ("Learning curves", "Information during training")
+SUMMARY = {"Figures", "Classes"}
+CURVES = {"Learning curves", "Information during training"}
+JUDGED = {"Confusion", "Calibration", "Worst mistakes"}
+IMAGES = {"Generated images", "Styles", "Reconstructions"}
+CODES = {"Code and prior", "Active units"}
+RECORD = {"Settings", "Run it again"}
+EVERYTHING = (
+    SUMMARY
+    | CURVES
+    | JUDGED
+    | {"Entropy", "Feature map"}
+    | IMAGES
+    | CODES
+    | {"Bound"}
+    | RECORD
+    | {"Divergence from the hidden labels"}
+)
 
 
-class Page(HTMLParser):
-    """The parts of a page that the tests ask about."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.text, self.tags, self.headings, self.cells = text, [], [], []
-        self._inside = None
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-        self._inside = tag
-        if tag == "tr":
-            self.cells.append([])
-        elif tag in ("td", "th"):
-            self.cells[-1].append("")
-
-    def handle_data(self, text):
-        if self._inside in ("h1", "h2"):
-            self.headings.append(text)
-        elif self._inside in ("td", "th"):
-            self.cells[-1][-1] += text
-
-    def handle_endtag(self, tag):
-        self._inside = None
-
-    def row(self, name):
-        (found,) = (row[1:] for row in self.cells if row[0] == name)
-        return found
-
-    def having(self, tag):
-        return [attributes for name, attributes in self.tags if name == tag]
-
-
-def assert_alone(page):
-    """Every picture is inside the page, and nothing else is asked for."""
-    sources = [image["src"] for image in page.having("img")]
-    sources += [source["srcset"] for source in page.having("source")]
-    assert sources
-    for source in sources:
-        kind, _, content = source.partition(",")
-        assert kind == "data:image/png;base64"
-        Image.open(io.BytesIO(base64.b64decode(content, validate=True))).verify()
-    linked = [value for _, tag in page.tags for key, value in tag.items() if key == "href"]
-    assert all(link.startswith("#") for link in linked)
-    targets = {tag["id"] for tag in page.having("section")}
-    assert {link[1:] for link in linked} == targets
-    assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.tags}
-    assert not re.search(r"url\(|@import|https?:", page.text)
-
-
-def make_run(folder, source, name="m2", history=HISTORY, optimizer=None, **arguments):
-    """Fill a run folder as training does, without training."""
-    loaded = data.load(**source)
-    sizes = {"latent_dim": 3, "hidden": (12,), **arguments}
-    model = models.METHODS[name](loaded.input_shape, loaded.num_classes, **sizes)
-    model.compile()
-    model.optimizer.build(model.trainable_variables)
-    folder.mkdir()
-    model.save(folder / "model.keras")
-    loaded.save_split(folder / "split.json")
-    serialize = keras.saving.serialize_keras_object
-    config = {
-        "method": name,
-        "data": source,
-        "model": {key: serialize(value) for key, value in arguments.items()},
-        "epochs": 2,
-        "labelled": 50,
-        "unlabelled": 200,
-        "driver": "loop",
-        "precision": "float32",
-        "learning_rate": 1e-3,
-    }
-    if optimizer is not None:
-        config["optimizer"] = serialize(optimizer)
-    (folder / "config.json").write_text(json.dumps(config))
-    metrics = {"seconds": 61.4, "history": history, "environment": {"keras": "3.0", "devices": "X"}}
-    (folder / "metrics.json").write_text(json.dumps(metrics))
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    command = ["train", "m2", "--data", "digits", "--labels-per-class", "5", "--epochs", "2"]
+    command += ["--set", "hidden=(16,)", "--set", "latent_dim=3", "--driver", "fit"]
+    assert main([*command, "--out", str(folder)]) == 0
     return folder
 
 
-def report(capsys, *arguments):
-    assert main(["report", *map(str, arguments)]) == 0
-    printed = capsys.readouterr().out
-    path = printed.strip().rpartition("wrote ")[2]
-    with open(path, encoding="utf-8") as file:
-        return Page(file.read()), printed
-
-
-DIGITS = {"name": "digits", "labels_per_class": 5, "seed": 0}
-
-
-def test_the_report_of_a_trained_run(tmp_path, capsys):
-    folder = tmp_path / "run"
-    command = ["train", "m2", "--data", "digits", "--labels-per-class", "5", "--epochs", "2"]
-    command += ["--set", "hidden=(16,)", "--set", "latent_dim=3", "--driver", "fit"]
-    command += ["--out", str(folder)]
-    assert main(command) == 0
-    capsys.readouterr()
-    page, printed = report(capsys, folder)
-    assert printed.strip().endswith(f"wrote {folder / 'report.html'}")
+def test_the_report_of_a_trained_run(trained, capsys):
+    page, printed = report(capsys, trained)
+    assert printed.strip().endswith(f"wrote {trained / 'report.html'}")
     assert "measuring 359 test examples" in printed
     assert "drawing reconstructions" in printed
     assert_alone(page)
     title, *headings = page.headings
     assert title == "M2 on digits"
-    assert set(headings) == {
-        "Summary",
-        "Test figures",
-        *CURVES,
-        *TEST_PICTURES,
-        *IMAGE_PICTURES,
-        STYLES,
-        "Divergence from the hidden labels",
-    }
-    metrics = json.loads((folder / "metrics.json").read_text())
+    assert set(headings) == EVERYTHING
+    metrics = json.loads((trained / "metrics.json").read_text())
     found, alone = metrics["test"], metrics["labels_alone"]
     assert page.row("accuracy") == [f"{found['accuracy']:.2%}", f"{alone['accuracy']:.2%}"]
     assert page.row("log loss, nats") == [f"{found['log_loss']:.4f}", f"{alone['log_loss']:.4f}"]
     bound = page.row("bound on log p(x), nats: mean ± deviation over examples")[0]
     assert float(bound.split(" ± ")[0]) == pytest.approx(found["unlabelled_bound"], abs=0.006)
-    model, loaded = runs.load_run(folder)
+    model, loaded = runs.load_run(trained)
     probs = model.predict(loaded.x_test, verbose=0).astype("float64")
     entropy = -np.mean(np.sum(probs * np.log(probs), axis=1))
     average = probs.mean(axis=0)
@@ -166,93 +88,127 @@ def test_the_report_of_a_trained_run(tmp_path, capsys):
     assert page.row("examples") == ["50 labelled, 1,388 unlabelled, 0 validation, 359 test"]
     assert page.row("settings") == ["hidden=(16), latent_dim=3"]
     assert tfssvae.__version__ in page.row("versions")[0]
+    counts = [f"{np.sum(y == 3)}" for y in (loaded.hidden_labels[loaded.unlabelled_indices],)]
+    tests = loaded.y_test == 3
+    recall = np.mean(probs[tests].argmax(axis=1) == 3)
+    assert page.row("3") == ["5", *counts, f"{tests.sum()}", f"{recall:.1%}"]
+    worst = evaluation.worst_mistakes(probs, loaded.y_test)[0]
+    gallery = [image["alt"] for image in page.having("img") if image["alt"].startswith("is ")]
+    assert len(gallery) == 24
+    assert gallery[0].startswith(f"is {worst.true}, said {worst.predicted}, ")
+    assert "--labels-per-class 5" in page.text
+    assert "-log q(y|x) of the labelled images" in page.text  # below the curve of the term
 
 
-def test_runs_side_by_side(tmp_path, capsys):
-    plain = make_run(tmp_path / "plain", DIGITS)
-    longer = {key: [*values, values[-1]] for key, values in HISTORY.items()}
-    sgd = keras.optimizers.SGD(ramp_down(0.1, 5, 9), momentum=0.9)
-    adam = keras.optimizers.Adam(2e-3, weight_decay=0.5)
-    mier = make_run(
-        tmp_path / "mier",
-        DIGITS,
-        history=longer,
-        optimizer=PartOptimizer(sgd, {"classifier": adam}),
-        regularizers=[MIER(beta=2.0, name="mier")],
+def test_a_run_that_is_not_finished_shows_its_last_checkpoint(trained, tmp_path, capsys):
+    folder = tmp_path / "cut off"
+    shutil.copytree(trained, folder)
+    for name in ("metrics.json", "model.keras"):
+        (folder / name).unlink()
+    run = load(folder, print)
+    assert "is not finished" in capsys.readouterr().out
+    (note,) = heading(run).notes
+    assert "after 2 of 2 epochs" in note
+    assert f"tfssvae train --resume {folder}" in note
+    finished = load(trained, print)
+    np.testing.assert_array_equal(run.probs, finished.probs)
+    assert run.metrics["history"] == finished.metrics["history"]
+    assert next(sections(run, print)).title == "Figures"
+    shutil.rmtree(folder / "checkpoints")
+    assert main(["report", str(folder)]) == 2
+    assert "has no checkpoint yet" in capsys.readouterr().err
+
+
+def titles_of(folder):
+    """The titles of a run's sections, every picture of which has been drawn once."""
+    run = load(folder, print)
+    found = []
+    for section in sections(run, print):
+        found.append(section.title)
+        for part in section.parts:
+            if isinstance(part, Picture):
+                assert evaluation.figure_pixels(part.draw()).std() > 1
+    return run, found
+
+
+def array_run(folder, name="m2", likelihood="bernoulli", seed=0, history=HISTORY, **source):
+    """A run on random arrays; None leaves a part out."""
+    rng = np.random.default_rng(seed)
+    shape = source.pop("shape", (8, 8))
+    arrays = {"x_train": rng.random((40, *shape)), "y_train": np.arange(40) % 2}
+    arrays |= {"x_test": rng.random((12, *shape)), "y_test": np.arange(12) % 2, **source}
+    folder.parent.mkdir(exist_ok=True, parents=True)
+    path = folder.parent / f"{folder.name} data.npz"
+    settings = {key: arrays.pop(key) for key in ("validation", "labels_per_class") if key in arrays}
+    np.savez(path, **{key: values for key, values in arrays.items() if values is not None})
+    settings = {"name": str(path), "labels_per_class": 5, "seed": 0, **settings}
+    return make_run(folder, settings, name, history, likelihood=likelihood)
+
+
+def test_colour_images_of_one_class(tmp_path):
+    run, titles = titles_of(
+        array_run(tmp_path / "colour", shape=(4, 4, 3), y_test=np.zeros(12, int))
     )
-    out = tmp_path / "new folder" / "page.html"
-    # Naming a run twice shows it once.
-    page, _ = report(capsys, plain, "--compare", mier, "--compare", plain, "--out", out)
-    assert_alone(page)
-    assert page.headings[0] == "M2 and M2 + MIER on digits"
-    assert page.cells[0] == ["", "M2", "M2 + MIER"]
-    assert page.row("settings") == [
-        "those of the method",
-        "regularizers=(MIER(beta=2, gamma=1, momentum=0, compared=all))",
-    ]
-    falling = "RampDown(rate=0.1, begin=5, steps=9, gamma=5, origin=0)"
-    assert page.row("optimizer") == [
-        "Adam(learning_rate=0.001)",
-        f"default: SGD(learning_rate={falling}, momentum=0.9); "
-        "classifier: Adam(learning_rate=0.002, weight_decay=0.5)",
-    ]
-    assert len(page.row("accuracy")) == 2
-    # The models are equal but for the regularizer, which a bound does not know.
-    first, second = page.row("bound on log p(x), nats: mean ± deviation over examples")
-    assert first == second
-    shown = [image["alt"] for image in page.having("img")]
-    for kind in ("Confusion matrix", "t-SNE map", "Generated images"):
-        assert f"{kind} of M2" in shown
-        assert f"{kind} of M2 + MIER" in shown
-    assert shown.count("Reconstructions") == 1
-    assert shown.count("Curve of loss") == 1
+    assert (JUDGED | IMAGES | CODES) - {"Worst mistakes"} <= set(titles)
+    assert run.figures["counts"] == {"0": 12, "1": 0}
 
 
-def data_like(**changes):
-    x, y = np.arange(24.0).reshape(6, 2, 2) / 24, np.arange(6) % 2
-    values = {"x": x, "y": y, "x_test": x, "y_test": y, "seed": 0, **changes}
-    return data.from_arrays(**values)
+def test_a_table_of_numbers_and_one_test_row(tmp_path):
+    folder = array_run(
+        tmp_path / "one", likelihood="gaussian", shape=(6,), x_test=np.ones((1, 6)), y_test=[1]
+    )
+    _, titles = titles_of(folder)
+    assert not (IMAGES | CODES | {"Feature map"}) & set(titles)
+    assert {"Confusion", "Entropy", "Bound"} <= set(titles)
 
 
-CHANGES = {
-    "training images": {"x": np.zeros((6, 2, 2))},
-    "test labels": {"y_test": 1 - np.arange(6) % 2},
-    "no test data": {"x_test": None, "y_test": None},
-    "class names": {"class_names": ["a", "b"]},
-    "size": {"image_size": (3, 3)},
-}
+def test_mistakes_of_a_table_are_rows(tmp_path):
+    run = load(array_run(tmp_path / "run", likelihood="gaussian", shape=(6,)), print)
+    (section,) = (s for s in sections(run, print) if s.title == "Worst mistakes")
+    (table,) = section.parts
+    assert table.head[0] == "row of the test data"
+    wrong = np.flatnonzero(run.probs.argmax(axis=1) != run.y)
+    assert {int(row[0]) for row in table.rows} == set(wrong.tolist())
 
 
-def run_of(data, folder="/x/a", name="M2", model=None):
-    return Run(Path(folder), name, {}, {}, model, data, None, None, {})
+def test_validation_data_stand_in_for_test_data_and_the_page_says_so(tmp_path):
+    folder = array_run(tmp_path / "run", x_test=None, y_test=None, validation=10)
+    run = load(folder, print)
+    assert (run.part, len(run.x), len(run.probs)) == ("validation", 10, 10)
+    assert "There is no test data: figures are of 10 validation examples" in heading(run).notes[0]
+    names = [fact.name for fact in heading(run).facts]
+    assert names[0] == "validation accuracy"
+    (section,) = (s for s in sections(run, print) if s.title == "Figures")
+    assert "10 validation examples" in section.meaning
 
 
-@pytest.mark.parametrize("change", CHANGES)
-def test_runs_on_other_data_are_not_compared(change):
-    with pytest.raises(InputError, match="/x/b has other data than /x/a"):
-        check_same_data(run_of(data_like()), run_of(data_like(**CHANGES[change]), "/x/b"))
+def test_clusters_have_no_accuracy_but_that_of_their_best_names(tmp_path):
+    folder = array_run(tmp_path / "run", "cagem", labels_per_class=0)
+    config = json.loads((folder / "config.json").read_text())
+    config["labelled"] = 0
+    (folder / "config.json").write_text(json.dumps(config))
+    run, titles = titles_of(folder)
+    assert run.predicts == "clusters"
+    assert "Clusters and classes" in titles
+    assert not JUDGED & set(titles)
+    assert "accuracy" not in run.figures
+    expected = evaluation.clustering_accuracy(run.y, run.probs.argmax(axis=1))
+    assert run.figures["clustering_accuracy"] == expected
 
 
-def test_runs_that_saw_other_labels_are_compared():
-    check_same_data(run_of(data_like()), run_of(data_like(labels_per_class=1, seed=3)))
-
-
-class Model:
-    """Stands for a model where only its name matters."""
-
-
-@pytest.mark.parametrize(
-    ("folders", "expected"),
-    [
-        (["/x/a"], ["Model"]),
-        (["/x/a", "/x/b"], ["Model (a)", "Model (b)"]),
-        (["/x/a", "/y/a"], ["Model (/x/a)", "Model (/y/a)"]),
-        (["/x/a", "/y/a", "/y/b"], ["Model (/x/a)", "Model (/y/a)", "Model (b)"]),
-    ],
-)
-def test_runs_of_one_name_are_told_apart_by_their_folders(folders, expected):
-    found = [run_of(None, folder, "Model", Model()) for folder in folders]
-    assert [run.name for run in named_apart(found)] == expected
+def test_what_is_not_a_number_is_said_and_nothing_breaks(tmp_path):
+    history = {"loss": [3.0, float("nan"), float("inf")], "accuracy": [0.5, 0.25, 0.5]}
+    folder = array_run(tmp_path / "run", history=history)
+    path = folder / "model.keras"
+    model = keras.saving.load_model(path)
+    model.classifier.set_weights([np.full_like(w, np.nan) for w in model.classifier.get_weights()])
+    model.save(path)
+    run, titles = titles_of(folder)
+    notes = heading(run).notes
+    assert "predicts what is not a number" in notes[0]
+    assert notes[1] == "loss is not a number in epoch 2: training diverged."
+    assert "Learning curves" in titles
+    assert set(titles) == {"Classes", "Learning curves", *RECORD}
 
 
 @pytest.fixture
@@ -265,70 +221,94 @@ def nasty(tmp_path):
 
 
 def test_a_table_without_test_data_and_markup_in_names(nasty, tmp_path, capsys):
-    folder = make_run(tmp_path / "run", nasty, name="m2", likelihood="gaussian")
+    falling = ramp_down(0.1, 5, 9)
+    sgd = keras.optimizers.SGD(falling, momentum=0.9)
+    adam = keras.optimizers.Adam(2e-3, weight_decay=0.5)
+    folder = make_run(
+        tmp_path / "run",
+        nasty,
+        optimizer=PartOptimizer(sgd, {"classifier": adam}),
+        likelihood="gaussian",
+        regularizers=[MIER(beta=2.0, name="mier")],
+    )
     config = json.loads((folder / "config.json").read_text())
     config["model"]["note"] = "<script>alert(1)</script>"
     (folder / "config.json").write_text(json.dumps(config))
     page, printed = report(capsys, folder)
     assert "no test data to measure" in printed
     assert_alone(page)
-    assert set(page.headings[1:]) == {"Summary", *CURVES}
+    assert set(page.headings[1:]) == {"Classes", *CURVES, *RECORD}
     name = data.load(**nasty).name
     assert "<b>" in name
-    assert page.headings[0] == f"M2 on {name}"
-    assert page.row("settings") == ["likelihood=gaussian, note=<script>alert(1)</script>"]
+    assert page.headings[0] == f"M2 + MIER on {name}"
+    assert page.row("settings") == [
+        "likelihood=gaussian, regularizers=(MIER(beta=2, gamma=1, momentum=0, compared=all)), "
+        "note=<script>alert(1)</script>"
+    ]
+    text = "RampDown(rate=0.1, begin=5, steps=9, gamma=5, origin=0)"
+    assert page.row("optimizer") == [
+        f"default: SGD(learning_rate={text}, momentum=0.9); "
+        "classifier: Adam(learning_rate=0.002, weight_decay=0.5)"
+    ]
+    assert "nothing could be measured" in page.text
     assert not {"b", "script"} & {tag for tag, _ in page.tags}
 
 
-def test_a_method_without_a_classifier_has_no_feature_map(tmp_path, capsys):
-    history = {"loss": [2.0, 1.0]}
-    page, printed = report(capsys, make_run(tmp_path / "run", DIGITS, "vae", history))
-    assert "no feature map: VAE has no classifier" in printed
-    assert not {"Feature map", STYLES} & set(page.headings)
-    assert "Information during training" not in page.headings
-    assert {"Entropy", "Bound", *IMAGE_PICTURES} <= set(page.headings)
+def test_a_method_without_a_classifier_shows_no_prediction(tmp_path):
+    _, titles = titles_of(make_run(tmp_path / "run", DIGITS, "vae", {"loss": [2.0, 1.0]}))
+    assert not (JUDGED | {"Entropy", "Feature map", "Styles"}) & set(titles)
+    assert "Information during training" not in titles
+    assert {"Bound", "Generated images", "Reconstructions"} | CODES <= set(titles)
 
 
-def test_a_designed_latent_space_is_shown(tmp_path, capsys):
-    pictures = {"Latent space", "Latent plane", "V-nat", "Between two classes"}
-    run = make_run(tmp_path / "exon", DIGITS, "exon", latent_dim=2)
-    metrics = json.loads((run / "metrics.json").read_text())
+def test_a_designed_latent_space_is_shown(tmp_path):
+    pictures = {"Latent space", "Latent plane", "V-nat", "Between two classes", "Styles"}
+    folder = make_run(tmp_path / "exon", DIGITS, "exon", latent_dim=2)
+    metrics = json.loads((folder / "metrics.json").read_text())
     metrics["test"] = {
         **{"kl_z1": 1.5, "active_units_z1": 3, "accuracy": 2.0},
         **{"kl_to_prior": 1.25, "kl_bounds": {"upper": 7.0}, "activated_units_3": 2},
+        **{"teacher_accuracy": 0.875, "teacher_error": 0.125, "log_likelihood_50": -4.5},
     }
-    metrics["test"] |= {"teacher_accuracy": 0.875, "teacher_error": 0.125}
-    (run / "metrics.json").write_text(json.dumps(metrics))
-    page, _ = report(capsys, run)
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    run = load(folder, print)
+    assert run.figures["accuracy"] <= 1
+    tables, titles = {}, []
+    for section in sections(run, print):
+        titles.append(section.title)
+        for part in section.parts:
+            if isinstance(part, Table):
+                tables |= {row[0]: row[1:] for row in part.rows}
     # What is not measured for the report comes from the run.
-    assert page.row("units of z1 in use") == ["3"]
-    assert page.row("accuracy") != ["200.00%"]
-    assert page.row("accuracy of the Mean Teacher") == ["87.50%"]
-    assert page.row("error of the Mean Teacher") == ["12.50%"]
-    assert page.row("KL(q(y, z|x) || p(y, z)), nats") == ["1.25"]
-    assert page.row("upper bound on it, nats") == ["7.00"]
-    assert page.row("3") == ["2"]
-    assert pictures <= set(page.headings)
-    assert_alone(page)
+    assert tables["units of z1 in use"] == ("3",)
+    assert tables["accuracy of the Mean Teacher"] == ("87.50%",)
+    assert tables["error of the Mean Teacher"] == ("12.50%",)
+    assert tables["KL(q(y, z|x) || p(y, z)), nats"] == ("1.25",)
+    assert tables["upper bound on it, nats"] == ("7.00",)
+    assert tables["log p(x) at least, nats: 50 importance samples an example"] == ("-4.50",)
+    assert pictures <= set(titles)
+    assert "Code and prior" not in titles  # the plane has it
+    facts = {fact.name: fact for fact in heading(run).facts}
+    assert facts["log p(x) at least"] == Fact(
+        "log p(x) at least", "-4.50 nats", "50 importance samples"
+    )
 
 
 def break_metrics(folder, content):
     path = folder / "metrics.json"
-    path.unlink() if content is None else path.write_text(content)
+    path.write_text(content)
 
 
-def test_what_cannot_be_reported_is_one_sentence(nasty, tmp_path, capsys):
+def test_what_cannot_be_reported_is_one_sentence(tmp_path, capsys):
     run = make_run(tmp_path / "run", DIGITS)
-    other = make_run(tmp_path / "other", nasty, likelihood="gaussian")
     broken = {}
-    for name, content in (("unfinished", None), ("damaged", "{"), ("lacking", '{"seconds": 1}')):
-        broken[name] = make_run(tmp_path / name, DIGITS)
+    for name, content in (("damaged", "{"), ("lacking", '{"seconds": 1}')):
+        broken[name] = tmp_path / name
+        shutil.copytree(run, broken[name])
         break_metrics(broken[name], content)
     for arguments, message in (
         ([tmp_path], "not a run folder"),
         ([run, "--out", tmp_path], "is a folder: name a file"),
-        ([run, "--compare", other], "has other data than"),
-        ([run, "--compare", broken["unfinished"]], "--resume"),
         ([broken["damaged"]], "damaged"),
         ([broken["lacking"]], "lacks environment, history"),
     ):
@@ -339,34 +319,67 @@ def test_what_cannot_be_reported_is_one_sentence(nasty, tmp_path, capsys):
     assert not list(tmp_path.glob("**/*.html"))
 
 
+def draw():
+    figure = Figure(figsize=(2, 1))
+    figure.text(0.5, 0.5, "text")
+    return figure
+
+
 def test_the_page_in_light_and_dark():
-    def draw():
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(2, 1))
-        figure.text(0.5, 0.5, "text")
-        return figure
-
     table = Table(("", "<one>"), [("<a> & b", "<1>")])
-    section = Section("A <title>", "Meaning & more.", [table, Picture(draw, 'alt "quoted"')])
-    page = Page(page_html("T", ["lead <p>"], [section]))
+    grey = Shown(np.array([[[0.0], [1.0]]], "float32"), "is <cat>", "said 'dog'")
+    parts = [table, Code("rm <x>"), Gallery([grey]), Picture(draw, 'alt "quoted"')]
+    section = Section("A <title>", "Meaning & more.", parts, chapter="C & d")
+    head = Head("T", ["lead <p>"], ["note <n>"], [Fact("f <f>", "1 < 2", "a & b")])
+    page = Page(page_html(head, [section]))
     assert page.cells == [["", "<one>"], ["<a> & b", "<1>"]]
-    assert "Meaning &amp; more." in page.text
-    assert "lead &lt;p&gt;" in page.text
+    for text in ("Meaning &amp; more.", "lead &lt;p&gt;", "note &lt;n&gt;", "rm &lt;x&gt;"):
+        assert text in page.text
+    for text in ("f &lt;f&gt;", "1 &lt; 2", "a &amp; b", "C &amp; d", "is &lt;cat&gt;"):
+        assert text in page.text
     assert page.headings == ["T", "A <title>"]
-    (image,), (source,) = page.having("img"), page.having("source")
+    (small, image), (source,) = page.having("img"), page.having("source")
+    assert small["alt"] == "is <cat>, said 'dog'"
+    assert np.asarray(opened(small["src"])).tolist() == [[[0, 0, 0], [255, 255, 255]]]
     assert image["alt"] == 'alt "quoted"'
     assert source["media"] == "screen and (prefers-color-scheme: dark)"
     for uri, bright in ((image["src"], True), (source["srcset"], False)):
-        pixels = Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).convert("L")
+        pixels = opened(uri).convert("L")
         values = np.asarray(pixels, float)
         assert pixels.size == (2 * int(image["width"]), 2 * int(image["height"]))
         assert (values[0, 0] > 200) == bright  # the ground
         assert np.abs(values - values[0, 0]).max() > 150  # the text stands out from it
 
 
+def test_a_picture_that_cannot_be_drawn_is_named():
+    def refuse():
+        raise InputError("pixels <are> no numbers")
+
+    text = page_html(Head("T"), [Section("A", "B", [Picture(refuse, "Curve"), Picture(draw, "C")])])
+    assert "Curve: cannot be drawn. pixels &lt;are&gt; no numbers" in text
+    assert len(Page(text).having("img")) == 1
+
+
+def opened(uri):
+    return Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
+
+
+@pytest.mark.parametrize("colours", [2, 256, 257])
+def test_a_compressed_picture_has_the_same_colours(colours):
+    from tfssvae.report import page
+
+    numbers = np.arange(4096) % colours
+    pixels = np.stack([numbers % 256, numbers // 256, 7 * numbers % 256], axis=-1)
+    expected = pixels.reshape(64, 64, 3).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(expected).convert("RGBA").save(file, format="png")
+    found = Image.open(io.BytesIO(page._compressed(file)))
+    assert found.mode == ("P" if colours <= 256 else "RGB")
+    np.testing.assert_array_equal(np.asarray(found.convert("RGB")), expected)
+
+
 def test_help(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["report", "--help"])
     assert stop.value.code == 0
-    assert "--compare" in capsys.readouterr().out
+    assert "compare" in capsys.readouterr().out

@@ -44,7 +44,7 @@ def test_many_classes_go_on_below(digits):
 
 
 def test_every_method_draws_it_or_says_that_it_cannot(any_model, digits):
-    if hasattr(any_model, "images_of_codes"):
+    if evaluation.has_styles(any_model):
         _, decoded = evaluation.style_figure(any_model, digits.x_test[:2], NAMES).axes
         assert cells(decoded, 2).shape == (2, 10)
         assert np.ptp(np.asarray(decoded.images[0].get_array())[1:-1, 1:-1]) > 0

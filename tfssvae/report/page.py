@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import tfssvae
+from tfssvae.checks import InputError
 from tfssvae.evaluation.style import theme
 from tfssvae.report.stylesheet import STYLESHEET
 
@@ -225,7 +226,11 @@ def _table(table: Table) -> str:
 
 def _picture(picture: Picture) -> str:
     caption = f"<figcaption>{escape(picture.caption)}</figcaption>" if picture.caption else ""
-    (light, width, height), (dark, _, _) = (_drawn(picture.draw, dark) for dark in (False, True))
+    try:
+        light, width, height = _drawn(picture.draw, dark=False)
+        dark, _, _ = _drawn(picture.draw, dark=True)
+    except InputError as error:  # such as pixels that are not numbers: the others are worth seeing
+        return f'<p class="note">{escape(picture.alt)}: cannot be drawn. {escape(str(error))}</p>'
     least = round(_LEAST_SCALE * width)
     return (
         f'<figure>{caption}<div class="scroll"><picture>'

@@ -183,15 +183,3 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     if missing:
         raise InputError(f"{path} is damaged: it lacks {', '.join(sorted(missing))}")
     return metrics
-
-
-def named_apart(runs: list[Run]) -> list[Run]:
-    """Return the runs with names that differ: that of the folder is added where needed."""
-    for hint in ("name", "resolve"):
-        names = [run.name for run in runs]
-        for index, run in enumerate(runs):
-            if names.count(run.name) > 1:
-                where = run.folder.resolve()
-                shown = where.name if hint == "name" else where
-                runs[index] = replace(run, name=f"{model_name(run.model)} ({shown})")
-    return runs

@@ -56,11 +56,21 @@ def picture_sections(runs: Sequence[Run], say: Say) -> Iterator[Section]:
         runs: one run, or several on the same data.
         say: see `sections`.
     """
+    runs = [run for run in runs if _predicts_numbers(run)]
+    if not runs:
+        return
     per_run = partial(_per_run, runs)
     yield from _in("Classification", _classification(runs, per_run, say))
     yield from _in("Images", _images(runs, per_run))
     yield from _in("Latent space", _codes(runs, per_run, say))
     yield from _in("Likelihood", _likelihood(runs, per_run))
+
+
+def _predicts_numbers(run: Run) -> bool:
+    """Whether there is anything to show of a model: after a divergence there is not."""
+    if run.part:
+        return run.probs is not None
+    return bool(np.isfinite(run.model.predict(run.data.x_train[:2], verbose=0)).all())
 
 
 def _in(chapter: str, sections: Iterator[Section]) -> Iterator[Section]:

@@ -20,7 +20,7 @@ body {
   background: var(--ground); color: var(--ink);
   font: 1rem/1.55 system-ui, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", sans-serif;
 }
-h1, h2, h3, p, th, td, dt, dd, li, pre { overflow-wrap: anywhere; }
+h1, h2, h3, p, th, td, dt, dd, li, pre, figcaption { overflow-wrap: anywhere; }
 h1 { margin: 0 0 0.5rem; font-size: clamp(1.5rem, 4.5vw, 2.25rem); line-height: 1.15;
   letter-spacing: -0.015em; text-wrap: balance; }
 h2 { margin: 0 0 1.25rem; padding-bottom: 0.35rem; border-bottom: 2px solid var(--ink);
@@ -67,9 +67,10 @@ tbody th { font-weight: normal; color: var(--soft); min-width: 7rem; }
 td { min-width: 4.5rem; }
 .numbers th:not(:first-child), .numbers td {
   text-align: right; font-variant-numeric: tabular-nums; overflow-wrap: normal; padding-right: 0;
-  padding-left: 0.9rem;
+  padding-left: 0.75rem;
 }
-.numbers td { white-space: nowrap; }
+.numbers td { white-space: nowrap; min-width: 0; }
+.numbers tbody th { min-width: 4rem; }
 pre {
   margin: 0 0 0.75rem; padding: 0.75rem 1rem; background: var(--raised); white-space: pre-wrap;
   font: 0.88rem/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
@@ -127,18 +128,18 @@ footer { color: var(--soft); font-size: 0.85rem; border-top: 1px solid var(--lin
   article { margin-bottom: 0.6cm; }
   main > section { margin-bottom: 0.3cm; }
   article, figure, tr, pre, .facts { break-inside: avoid; }
-  article:has(.panels), article:has(tr:nth-child(25)) { break-inside: auto; }
+  article:has(.panels), article:has(table) { break-inside: auto; }
   h2, h3, .meaning, figcaption { break-after: avoid; break-inside: avoid; }
   thead { display: table-header-group; }
   .scroll { overflow: visible; }
   .numbers th:not(:first-child), .numbers td { padding-left: 0.3cm; }
-  .numbers tbody th { min-width: 0; }
+  .numbers tbody th { min-width: 1.3cm; }
   .pictures { grid-template-columns: repeat(auto-fit, minmax(7cm, 1fr)); gap: 0.4cm; }
   footer { display: none; }
   .numbers td, .numbers th { white-space: normal; }
   td { min-width: 0; }
   tbody th { min-width: 2.2cm; }
-  .panels { grid-template-columns: repeat(5, 1fr); }
+  .panels { grid-template-columns: repeat(auto-fill, minmax(3cm, 1fr)); }
   .gallery { grid-template-columns: repeat(10, 1fr); gap: 0.2cm; }
   .gallery li { break-inside: avoid; font-size: 7pt; }
   img { min-width: 0; max-height: 15cm; object-fit: contain; object-position: left top; }

@@ -124,11 +124,11 @@ footer { color: var(--soft); font-size: 0.85rem; border-top: 1px solid var(--lin
   .facts dd.value { font-size: 13pt; }
   /* Columns break between pages where a grid moves whole rows to the next one. */
   .grid { display: block; columns: 2; column-gap: 0.8cm; }
-  .wide { column-span: all; }
+  .wide, article:has(table):not(:has(img)) { column-span: all; }
   article { margin-bottom: 0.6cm; }
   main > section { margin-bottom: 0.3cm; }
   article, figure, tr, pre, .facts { break-inside: avoid; }
-  article:has(.panels), article:has(table) { break-inside: auto; }
+  article:has(.panels), article:has(table):not(:has(img)) { break-inside: auto; }
   h2, h3, .meaning, figcaption { break-after: avoid; break-inside: avoid; }
   thead { display: table-header-group; }
   .scroll { overflow: visible; }

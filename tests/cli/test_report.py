@@ -17,6 +17,7 @@ from tfssvae import data, evaluation, runs
 from tfssvae.checks import InputError
 from tfssvae.cli import main
 from tfssvae.regularizers import MIER
+from tfssvae.report import page
 from tfssvae.report.heading import heading
 from tfssvae.report.page import (
     Code,
@@ -364,18 +365,33 @@ def opened(uri):
     return Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
 
 
-@pytest.mark.parametrize("colours", [2, 256, 257])
-def test_a_compressed_picture_has_the_same_colours(colours):
-    from tfssvae.report import page
-
-    numbers = np.arange(4096) % colours
-    pixels = np.stack([numbers % 256, numbers // 256, 7 * numbers % 256], axis=-1)
-    expected = pixels.reshape(64, 64, 3).astype(np.uint8)
+def compressed(pixels):
     file = io.BytesIO()
-    Image.fromarray(expected).convert("RGBA").save(file, format="png")
+    Image.fromarray(pixels.astype(np.uint8)).convert("RGBA").save(file, format="png")
     found = Image.open(io.BytesIO(page._compressed(file)))
-    assert found.mode == ("P" if colours <= 256 else "RGB")
-    np.testing.assert_array_equal(np.asarray(found.convert("RGB")), expected)
+    return found.mode, np.asarray(found.convert("RGB"))
+
+
+@pytest.mark.parametrize("colours", [2, 256])
+def test_a_picture_of_few_colours_keeps_them(colours):
+    numbers = np.arange(4096).reshape(64, 64) % colours
+    expected = np.stack([numbers, 255 - numbers, 7 * numbers % 256], axis=-1)
+    mode, found = compressed(expected)
+    assert mode == "P"
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_photograph_keeps_its_colours_and_smooth_edges_are_hardly_changed():
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3))
+    mode, found = compressed(noise)
+    assert mode == "RGB"
+    np.testing.assert_array_equal(found, noise)
+    shades = np.full((64, 64, 3), 255)
+    shades[:8] = np.linspace(0, 255, 8 * 64 * 3).reshape(8, 64, 3)
+    mode, found = compressed(shades)
+    assert mode == "P"
+    assert np.abs(found - shades.astype(float)).mean() < 1
+    np.testing.assert_array_equal(found[10:], 255)
 
 
 def test_help(capsys):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
 import tfssvae
 from tfssvae.checks import InputError
@@ -22,6 +22,7 @@ _PIXELS_PER_INCH = 100  # at which figures are laid out
 _SHARPNESS = 2  # pixels of the file per pixel of the page, for fine screens and paper
 _LEAST_SCALE = 0.45  # a picture that would have to be smaller is scrolled
 _MOST_COLOURS = 256  # of a picture with a palette
+_UNSEEN = 1.0  # levels of 255 by which a palette may change a pixel on average
 
 
 class Picture(NamedTuple):
@@ -251,10 +252,19 @@ def _drawn(draw: Callable[[], Figure], dark: bool) -> tuple[str, int, int]:
 
 
 def _compressed(picture: io.BytesIO) -> bytes:
-    """Return a picture of the same colours in fewer bytes: without alpha, of few with a palette."""
+    """Return a picture in fewer bytes: without alpha, and with a palette if nobody sees it.
+
+    Few colours are kept as they are; the many shades of smooth edges and overlapping dots become
+    256 where that changes a pixel by less than one level of brightness on average.
+    """
     image = Image.open(picture).convert("RGB")
     if image.getcolors(_MOST_COLOURS) is not None:
         image = _with_palette(np.asarray(image))
+    else:
+        nearest = image.quantize(_MOST_COLOURS, dither=Image.Dither.NONE)
+        change = ImageChops.difference(image, nearest.convert("RGB"))
+        if max(ImageStat.Stat(change).mean) < _UNSEEN:
+            image = nearest
     file = io.BytesIO()
     image.save(file, format="png", optimize=True)
     return file.getvalue()

@@ -8,9 +8,10 @@ import subprocess
 import sys
 import time
 
-import keras
 import numpy as np
 import pytest
+
+from tfssvae.runs import load_run
 
 _TRAIN = [
     *["train", "m2", "--data", "digits", "--labels-per-class", "5", "--validation", "100"],
@@ -44,10 +45,10 @@ def kill_somewhere(process, chance) -> bool:
 
 
 def outcome(folder):
-    """Return weights and history of a finished run."""
+    """Return weights, history, best epoch and test figures of a finished run."""
     metrics = json.loads((folder / "metrics.json").read_text())
-    weights = keras.saving.load_model(folder / "model.keras").get_weights()
-    return weights, metrics["history"], metrics["best"], metrics["test"]
+    model, _ = load_run(folder)
+    return model.get_weights(), metrics["history"], metrics["best"], metrics["test"]
 
 
 @pytest.mark.slow

@@ -72,6 +72,16 @@ def test_the_end_is_saved_even_when_no_checkpoint_was_due(tmp_path, data):
     assert [p.name for p in tmp_path.iterdir()] == ["step-000000002"]
 
 
+def test_a_session_without_an_epoch_leaves_the_checkpoint_as_it_is(folder, data):
+    model = new_model()
+    state = restore_latest(model, folder)
+    saving = Checkpoint(folder, state=state)
+    model.fit(data.train(50, 1388), initial_epoch=3, epochs=3, verbose=0, callbacks=[saving])
+    again = restore_latest(new_model(), folder)
+    assert {**again, "seconds": 0.0} == {**state, "seconds": 0.0}
+    assert again["epoch"] == 3
+
+
 def test_a_folder_that_cannot_be_made_is_known_before_training(tmp_path, data):
     (tmp_path / "file").write_text("")
     model = new_model()

@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfssvae
-from tfssvae.serving import Client, ServingError
+from tfssvae.serving import Client
 
 
 # --8<-- [start:export]
@@ -92,7 +92,7 @@ def ask(address: str, name: str, data: tfssvae.data.Data) -> np.ndarray:
         print("three new images of the digit 3:", client.generate([3, 3, 3], seed=7).shape)
         try:
             client.call("nothing", images=data.x_test[:1])
-        except (ServingError, tfssvae.InputError) as error:
+        except tfssvae.InputError as error:
             print("what a wrong question gets:", error)
     return answer["classes"]
 

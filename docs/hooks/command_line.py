@@ -34,12 +34,18 @@ def _command(parser: argparse.ArgumentParser) -> str:
     parts = [
         f"## {parser.prog}",
         _escaped(parser.description or ""),
-        f"```text\n{parser.format_usage().removeprefix('usage: ').rstrip()}\n```",
+        f"```text\n{_usage(parser)}\n```",
     ]
     parts += [_option(parser, action) for action in parser._actions if _shown(action)]
     if parser.epilog:
         parts.append(_examples(parser.epilog))
     return "\n\n".join(parts) + "\n"
+
+
+def _usage(parser: argparse.ArgumentParser) -> str:
+    """Return the usage, whose lines argparse would indent by the length of the command."""
+    usage = parser.format_usage().removeprefix("usage: ").rstrip()
+    return re.sub(r"\n +", "\n    ", usage)
 
 
 def _shown(action: argparse.Action) -> bool:

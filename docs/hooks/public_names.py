@@ -40,6 +40,7 @@ def _entry(package, name: str) -> str:
 
 def _names(registry: Registry) -> str:
     """Return a list of the names of a registry and the classes that they stand for."""
-    classes = zip(registry, (value.__module__ for value in registry.values()), registry.class_names())
-    lines = [f"- `\"{name}\"`: [`{cls}`][{module}.{cls}]" for name, module, cls in classes]
+    modules = (value.__module__ for value in registry.values())
+    classes = zip(registry, modules, registry.class_names(), strict=True)
+    lines = [f'- `"{name}"`: [`{cls}`][{module}.{cls}]' for name, module, cls in classes]
     return "A mapping of names, as on the command line, to classes:\n\n" + "\n".join(lines)

@@ -28,7 +28,7 @@ CONVERT = [
 DOCS = [
     "mkdocs>=1.6,<2",
     "mkdocs-material>=9.6,<10",
-    "mkdocstrings[python]>=1,<2",
+    "mkdocstrings[python]>=0.30,<2",
     "latex2mathml>=3.78,<4",  # equations without a script or a font from the network
 ]
 

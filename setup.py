@@ -28,7 +28,8 @@ CONVERT = [
 DOCS = [
     "mkdocs>=1.6,<2",
     "mkdocs-material>=9.6,<10",
-    "mkdocstrings[python]>=0.30,<2",
+    "mkdocstrings[python]>=1,<2",
+    "pymdown-extensions<12; python_version < '3.11'",  # mkdocstrings for 3.10 breaks with newer
     "latex2mathml>=3.78,<4",  # equations without a script or a font from the network
 ]
 

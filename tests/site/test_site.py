@@ -132,6 +132,7 @@ def test_no_markup_is_left_over(site):
         prose = prose.replace("$TFSSVAE_DATA", "")
         assert re.findall(r"[`$]|<!--|\]\(|^\|.*", prose, re.MULTILINE) == [], name
         assert "--8" not in visible(article), name
+        assert "<blockquote" not in article, name  # what becomes of a doctest that is not a block
     assert site["methods/m2"].count("<math") > 15
 
 

@@ -24,6 +24,10 @@ class InputError(ValueError):
     """Bad input from the user; the message says what was expected, what came, what to do."""
 
 
+class DivergenceError(ArithmeticError):
+    """Training cannot go on: something in it is no longer a number."""
+
+
 class ConversionError(RuntimeError):
     """A converted model is not the model that it was made from."""
 

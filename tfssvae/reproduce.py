@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import re
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,7 +18,6 @@ from tfssvae.data import load
 from tfssvae.data.pipeline import training_order
 from tfssvae.recipes import TABLES
 from tfssvae.recipes.table import Row, Table, rows_per_step
-from tfssvae.report.run import read_metrics
 
 Results = dict[str, dict[int, dict[str, Any]]]
 """Row -> seed -> the content of metrics.json."""
@@ -72,7 +70,7 @@ def reproduce(
             folder = out / f"{row.name}-seed{seed}"
             say(f"\n== {row.title}, seed {seed}: {folder}")
             config = _config(table, row, data, data_dir, seed, epochs)
-            results[row.name][seed] = _result(folder, config, say)
+            results[row.name][seed] = runs.complete_run(folder, config, say)
             text = _markdown(table, chosen, results, name, data, epochs)
             _write(out / "table.md", text)
             _write(out / "table.json", _json(table, chosen, results, name, data, epochs))
@@ -145,38 +143,6 @@ def _spread_evenly(labels: int, arguments: dict[str, Any]) -> dict[str, int]:
     classes = np.unique(data.hidden_labels[data.hidden_labels >= 0])
     each, over = divmod(labels, len(classes))
     return {data.class_names[k]: each + (n < over) for n, k in enumerate(classes)}
-
-
-def _result(folder: Path, config: dict[str, Any], say) -> dict[str, Any]:
-    """Return the metrics of a run: of the finished one, or after training the rest of it."""
-    if not (folder / "config.json").exists():
-        return runs.start_run(folder, config, say)
-    found = runs.read_config(folder)
-    asked = json.loads(json.dumps(config))
-    different = sorted(
-        key for key in asked if _unnumbered(found.get(key)) != _unnumbered(asked[key])
-    )
-    if different:
-        raise InputError(
-            f"{folder} was run with another {', '.join(different)}: choose another --out"
-        )
-    if (folder / "metrics.json").exists():
-        say("finished before")
-        return read_metrics(folder)
-    return runs.resume_run(folder, say)
-
-
-def _unnumbered(value):
-    """Return a setting without the numbers that Keras puts behind names, at any depth."""
-    if isinstance(value, list):
-        return [_unnumbered(part) for part in value]
-    if not isinstance(value, dict):
-        return value
-    found = {key: _unnumbered(part) for key, part in value.items()}
-    config = found.get("config")
-    if "class_name" in found and isinstance(config, dict) and isinstance(config.get("name"), str):
-        found["config"] = {**config, "name": re.sub(r"_\d+$", "", config["name"])}
-    return found
 
 
 def _figures(results: Results, row: Row, metric: str) -> dict[int, float]:

@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from tfssvae.checks import InputError
 from tfssvae.cli.arguments import assignments, not_negative, part
@@ -37,6 +38,17 @@ def add(commands) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add_settings(parser)
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="S", help="of labels, weights, order and noise (0)"
+    )
+    parser.add_argument("--out", type=Path, metavar="RUN", help="run folder (runs/METHOD-DATA)")
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="continue an interrupted run")
+    parser.set_defaults(run=run)
+
+
+def add_settings(parser) -> None:
+    """Add what describes a run, whatever its seed and folder."""
     parser.add_argument("method", nargs="?", metavar="METHOD", help=f"one of: {', '.join(METHODS)}")
     parser.add_argument(
         "--data",
@@ -102,10 +114,6 @@ def add(commands) -> None:
         "--learning-rate", type=float, default=1e-3, metavar="R", help="of Adam (1e-3)"
     )
     parser.add_argument(
-        "--seed", type=int, default=0, metavar="S", help="of labels, weights, order and noise (0)"
-    )
-    parser.add_argument("--out", type=Path, metavar="RUN", help="run folder (runs/METHOD-DATA)")
-    parser.add_argument(
         "--driver",
         choices=["loop", "fit"],
         default="loop",
@@ -149,8 +157,6 @@ def add(commands) -> None:
         metavar="T",
         help="time between checkpoints, from which --resume continues (30)",
     )
-    parser.add_argument("--resume", type=Path, metavar="RUN", help="continue an interrupted run")
-    parser.set_defaults(run=run)
 
 
 def run(options) -> None:
@@ -162,6 +168,18 @@ def run(options) -> None:
 
         resume_run(options.resume)
         return
+    config = configuration(options, options.seed)
+    from tfssvae.runs import start_run
+
+    start_run(options.out or _free_folder(options.method, options.data), config)
+
+
+def configuration(options, seed: int) -> dict[str, Any]:
+    """Return what `runs.start_run` takes for the options of `add_settings`.
+
+    Raises:
+        InputError: an option is missing or out of range.
+    """
     if not options.method or not options.data:
         raise InputError(
             f"name a method ({', '.join(METHODS)}) and --data, such as: "
@@ -173,7 +191,7 @@ def run(options) -> None:
         raise InputError(f"--unfeatured must not be negative, got {options.unfeatured}")
     if not options.learning_rate > 0:
         raise InputError(f"--learning-rate must be positive, got {options.learning_rate}")
-    config = {
+    return {
         "method": options.method,
         "data": {
             "name": options.data,
@@ -186,7 +204,7 @@ def run(options) -> None:
             "grey": options.grey,
             "image_size": options.image_size,
             "binarize": options.binarize,
-            "seed": options.seed,
+            "seed": seed,
             "unfeatured": "classes" if options.unfeatured else None,
         },
         "model": _model_arguments(options),
@@ -199,9 +217,6 @@ def run(options) -> None:
         "precision": options.precision,
         "checkpoint_seconds": options.checkpoint_seconds,
     }
-    from tfssvae.runs import start_run
-
-    start_run(options.out or _free_folder(options.method, options.data), config)
 
 
 def _model_arguments(options) -> dict:

@@ -24,6 +24,10 @@ class InputError(ValueError):
     """Bad input from the user; the message says what was expected, what came, what to do."""
 
 
+class SettingError(InputError):
+    """Settings of a run that its method refuses, or with which its training diverges."""
+
+
 class ConversionError(RuntimeError):
     """A converted model is not the model that it was made from."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import tfssvae
-from tfssvae.checks import InputError
+from tfssvae.checks import InputError, SettingError
 from tfssvae.core import SemiSupervisedVAE
 from tfssvae.data import Data, load
 from tfssvae.runs.build import build, check_method, filled, order_of
@@ -16,6 +16,7 @@ from tfssvae.runs.drive import drive
 from tfssvae.runs.export import export_model
 from tfssvae.runs.figures import draw
 from tfssvae.runs.folder import check_free, environment, load_run_data, read_config, write_json
+from tfssvae.runs.hparams import recorded
 from tfssvae.runs.lock import claimed
 from tfssvae.runs.measures import baseline, has_labels, log_likelihood, measure
 from tfssvae.training import (
@@ -45,14 +46,18 @@ def start_run(folder: Path, config: dict[str, Any], say: Say = print) -> dict[st
         say: receives a line for people at each stage.
 
     Raises:
-        InputError: the configuration is not as described, or the folder is taken.
+        InputError: the configuration is not as described, or the folder is taken; a SettingError
+            where the method refuses its arguments or training diverges.
     """
     check_method(config["method"], config["model"])
     check_free(folder)
     data = load(**config["data"])
     say(data.summary())
-    config = filled(config, data)
-    model = build(config, data)  # what the method refuses leaves no folder behind
+    try:
+        config = filled(config, data)
+        model = build(config, data)  # what the method refuses leaves no folder behind
+    except InputError as error:
+        raise SettingError(str(error)) from error
     with claimed(folder):
         check_free(folder)  # still: another process may have been faster
         data.save_split(folder / "split.json")
@@ -83,7 +88,8 @@ def _train(
     state = restore_latest(model, folder / "checkpoints")
     if state is not None:
         say(f"resuming at step {state['step']}")
-    history = drive(model, data, config, folder, state or {})
+    with recorded(folder, config):
+        history = drive(model, data, config, folder, state or {})
     seconds = time.time() - started + (state or {}).get("seconds", 0.0)
     model.save(folder / "model.keras")
 

@@ -7,7 +7,7 @@ import time
 import keras
 import numpy as np
 
-from tfssvae.checks import InputError
+from tfssvae.checks import SettingError
 
 _LINES = 20  # of a run whose output goes to a file
 
@@ -64,7 +64,7 @@ class StopWhenDiverged(keras.callbacks.Callback):
     A loss that is not finite while the weights are, which float16 recovers from, stops nothing.
 
     Raises:
-        InputError: at the end of the epoch.
+        SettingError: at the end of the epoch.
     """
 
     def on_epoch_end(self, epoch, logs=None):
@@ -73,7 +73,7 @@ class StopWhenDiverged(keras.callbacks.Callback):
         if math.isfinite(loss):
             return
         if not all(np.isfinite(weights.numpy()).all() for weights in self.model.trainable_weights):
-            raise InputError(
+            raise SettingError(
                 f"training diverged: the loss is {loss} after epoch {epoch + 1} and the weights "
                 "are not finite; start a new run with a lower learning rate"
             )

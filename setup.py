@@ -25,6 +25,8 @@ CONVERT = [
     "onnxruntime>=1.22,<2",
 ]
 
+SWEEP = ["optuna>=5,<6"]  # before 5 its sampler drew arguments one by one unless asked
+
 setup(
     name="tfssvae",
     version=VERSION,
@@ -64,7 +66,9 @@ setup(
             "pyyaml>=6,<7",
             *SERVING,
             *CONVERT,
+            *SWEEP,
         ],
+        "sweep": SWEEP,
         "serving": SERVING,
         "bench": ["torch>=2.4"],  # to compare with; a build for the CPU does
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],

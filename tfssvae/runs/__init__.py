@@ -6,6 +6,7 @@ model.keras   the trained model          metrics.json test figures and history
 figures/      pictures                   export/      a SavedModel for serving
 """
 
+from tfssvae.runs.build import validation_figures
 from tfssvae.runs.complete import complete_run
 from tfssvae.runs.export import export_run
 from tfssvae.runs.figures import save_samples
@@ -27,4 +28,5 @@ __all__ = [
     "resume_run",
     "save_samples",
     "start_run",
+    "validation_figures",
 ]

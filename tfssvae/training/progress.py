@@ -54,7 +54,7 @@ class ProgressLines(keras.callbacks.Callback):
                 shown.append(f"{name} {float(logs[name]):.{digits}f}")
         elapsed = time.monotonic() - self._started
         left = elapsed / max(1, done - self.first_epoch) * (self.epochs - done)
-        shown.append(f"{_duration(left)} left" if left else f"took {_duration(elapsed)}")
+        shown.append(f"{duration(left)} left" if left else f"took {duration(elapsed)}")
         return "  ".join(shown)
 
 
@@ -79,7 +79,8 @@ class StopWhenDiverged(keras.callbacks.Callback):
             )
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time for people, such as "2 min 5 s"."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

@@ -142,7 +142,14 @@ def train_command(options: argparse.Namespace) -> str:
         several = value if isinstance(value, list) and action.nargs is None else [value]
         for entry in several:
             words += [action.option_strings[0], *_words(entry)]
-    return shlex.join(words)
+    return " ".join(map(_quoted, words))
+
+
+def _quoted(word: str) -> str:
+    """Return a word for a shell, in double quotes where it has single ones."""
+    if "'" in word and not set(word) & set('"$`\\!'):
+        return f'"{word}"'
+    return shlex.quote(word)
 
 
 def _words(value) -> Sequence[str]:

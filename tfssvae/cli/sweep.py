@@ -1,7 +1,6 @@
 """`tfssvae sweep`."""
 
 import argparse
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -139,9 +138,7 @@ def _sampler_and_trials(options, space) -> tuple[str, int]:
     size = grid_size(space)
     if sampler == "grid":
         if ranges:
-            raise InputError(
-                "--sampler grid tries listed values only: use --grid for each argument"
-            )
+            raise InputError("--sampler grid tries listed values only: use --grid, not --range")
         if options.trials is not None:
             raise InputError("--sampler grid tries every combination: leave --trials out")
         return sampler, int(size)
@@ -157,7 +154,7 @@ def _sampler_and_trials(options, space) -> tuple[str, int]:
     return sampler, options.trials
 
 
-def _objective(options, config: Mapping[str, Any]) -> str:
+def _objective(options, config: dict[str, Any]) -> str:
     """Return the objective, one that these data and this method have."""
     from tfssvae import runs
     from tfssvae.data import load

@@ -1,7 +1,9 @@
 """The runs of a sweep, one after the other, and the choice among them."""
 
+import contextlib
+import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -48,7 +50,9 @@ def sweep(
             works in it, a package is missing, or every trial failed.
     """
     check_installed(settings.sampler)
-    with claimed(out):
+    if settings.objective == "val_loss" and any("." in name for name in settings.space):
+        say("note: val_loss is another loss where weights or parts of it differ between trials")
+    with claimed(out), _quiet():
         trials = open_sweep(out, settings)
         write_experiment(out / "hparams", settings)
         clock = _Clock()
@@ -58,6 +62,18 @@ def sweep(
             save_sweep(out, settings, trials)
             _run_trial(out, trials, number, settings, configure, clock, say)
         return _choose(out, trials, settings, command, say)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep TensorFlow from warning that each of many models is traced anew."""
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 class _Clock:
@@ -152,20 +168,21 @@ def _choose(
         raise InputError(f"every trial failed, such as {trials[0].name}: {trials[0].failed}")
     best = found[0]
     mean, error = best.objective(settings.seeds) or (0.0, None)
+    test = _test_figures(out / best.name, settings)
     chosen = {
         "trial": best.number,
         "arguments": best.arguments,
         "mean": mean,
         "standard_error": error,
         "command": command(best.arguments),
-        "test": _test_figures(out / best.name, settings),
+        "test": test,
     }
     save_sweep(out, settings, trials, chosen)
     say(f"chosen by {settings.objective} of the last epoch: {best.name}, {spread(mean, error)}")
     for name in ("accuracy", "unlabelled_bound"):
-        if name in chosen["test"]:
-            figure = chosen["test"][name]
-            say(f"test {name} of {best.name}: {spread(figure['mean'], figure['standard_error'])}")
+        if name in test:
+            figure = spread(test[name]["mean"], test[name]["standard_error"])
+            say(f"test {name} of {best.name}: {figure}")
     say(f"again:       {chosen['command']}")
     say(f"TensorBoard: tensorboard --logdir {out}")
     return chosen

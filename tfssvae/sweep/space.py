@@ -112,7 +112,8 @@ def split_values(text: str) -> list[str]:
     >>> split_values("(64,64),(256,),relu")
     ['(64,64)', '(256,)', 'relu']
     """
-    parts, closing, quote = [""], [], ""
+    parts, quote = [""], ""
+    closing: list[str] = []
     for character in text:
         if character == "," and not closing and not quote:
             parts.append("")

@@ -5,6 +5,8 @@ from typing import Any
 
 from tfssvae.sweep.trials import Settings, Trial, ranked
 
+_MOST = 100  # characters of a reason; sweep.json has all
+
 
 def table(trials: Sequence[Trial], settings: Settings) -> str:
     """Return the trials as Markdown, the best first, then those that failed or are not finished."""
@@ -21,7 +23,9 @@ def _cells(trial: Trial, settings: Settings) -> list[str]:
     if found is not None:
         result = spread(*found)
     elif trial.failed is not None:
-        result = f"failed: {trial.failed}".replace("|", "/")
+        reason = trial.failed.replace("|", "/")
+        # The cause stands at the end of a message.
+        result = f"failed: {'...' if len(reason) > _MOST else ''}{reason[-_MOST:]}"
     else:
         result = f"{len(trial.values)} of {len(settings.seeds)} runs"
     seconds = list(trial.seconds.values())

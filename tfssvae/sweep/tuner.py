@@ -76,7 +76,7 @@ def _draw(space: Space, results: Sequence[Result], sampler: str, seed: int, maxi
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     distributions = {name: _distribution(values) for name, values in space.items()}
-    samplers = optuna.samplers
+    samplers, states = optuna.samplers, optuna.trial.TrialState
     chosen = samplers.RandomSampler if sampler == "random" else samplers.TPESampler
     study = optuna.create_study(
         sampler=chosen(seed=seed), direction="maximize" if maximize else "minimize"
@@ -84,7 +84,7 @@ def _draw(space: Space, results: Sequence[Result], sampler: str, seed: int, maxi
     for arguments, value in results:
         study.add_trial(
             optuna.create_trial(
-                state=optuna.trial.TrialState.FAIL if value is None else None,
+                state=states.FAIL if value is None else states.COMPLETE,
                 value=value,
                 params={name: _index(space[name], arguments[name]) for name in space},
                 distributions=distributions,
@@ -101,7 +101,7 @@ def _distribution(values: Choices | Range):
         # Of numbers: optuna stores no lists.
         return distributions.CategoricalDistribution(range(len(values.values)))
     if values.whole:
-        return distributions.IntDistribution(values.low, values.high, log=values.log)
+        return distributions.IntDistribution(int(values.low), int(values.high), log=values.log)
     return distributions.FloatDistribution(values.low, values.high, log=values.log)
 
 

@@ -162,6 +162,17 @@ def grid_size(space: Mapping[str, Choices | Range]) -> float:
     return math.prod(sizes)
 
 
+def describe(values: Choices | Range) -> str:
+    """Return values for people, as a command line has them.
+
+    >>> describe(Range(0.001, 0.1, log=True))
+    '0.001:0.1:log'
+    """
+    if isinstance(values, Choices):
+        return ", ".join(str(value) for value in values.values)
+    return f"{values.low}:{values.high}" + (":log" if values.log else "")
+
+
 def space_to_json(space: Space) -> dict[str, Any]:
     """Return a space for a JSON file."""
     return {name: asdict(values) for name, values in space.items()}

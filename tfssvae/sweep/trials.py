@@ -10,7 +10,7 @@ from tfssvae.checks import InputError
 from tfssvae.runs.folder import environment, write_json
 from tfssvae.runs.lock import NAME as LOCK
 from tfssvae.sweep.objective import mean_and_error
-from tfssvae.sweep.space import Space, space_from_json, space_to_json
+from tfssvae.sweep.space import Space, describe, space_from_json, space_to_json
 
 FILE = "sweep.json"
 
@@ -151,7 +151,7 @@ def open_sweep(folder: Path, settings: Settings) -> list[Trial]:
 def _differences(before: Settings, now: Settings) -> list[str]:
     old, new = (
         {**s.train, **s.to_json(), "train": None, "space": None, "trials": None}
-        | {f"values of {name}": entry for name, entry in space_to_json(s.space).items()}
+        | {f"values of {name}": describe(values) for name, values in s.space.items()}
         for s in (before, now)
     )
     names = dict.fromkeys([*old, *new])
@@ -163,8 +163,6 @@ def _differences(before: Settings, now: Settings) -> list[str]:
 
 
 def _shown(value) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {part}" for key, part in value.items())
     return "none" if value is None or value == [] else str(value)
 
 

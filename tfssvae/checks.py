@@ -25,7 +25,11 @@ class InputError(ValueError):
 
 
 class SettingError(InputError):
-    """Settings of a run that its method refuses, or with which its training diverges."""
+    """Settings of a run that its method refuses."""
+
+
+class DivergenceError(ArithmeticError):
+    """Training cannot go on: something in it is no longer a number."""
 
 
 class ConversionError(RuntimeError):

@@ -4,7 +4,7 @@ import json
 import math
 import os
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from tfssvae.data import load
 from tfssvae.data.pipeline import training_order
 from tfssvae.recipes import TABLES
 from tfssvae.recipes.table import Row, Table, rows_per_step
+from tfssvae.training.messages import Say, to_people
 
 Results = dict[str, dict[int, dict[str, Any]]]
 """Row -> seed -> the content of metrics.json."""
@@ -31,7 +32,7 @@ def reproduce(
     rows: Sequence[str] | None = None,
     out: Path | None = None,
     data_dir: str | None = None,
-    say: Callable[[str], None] = print,
+    say: Say = to_people,
 ) -> Path:
     """Run the rows of a published table on one data set, once for each seed.
 
@@ -47,7 +48,7 @@ def reproduce(
         out: folder of the runs and of table.md and table.json, and of figure.png where the paper
             has a figure; None: under runs/reproduce.
         data_dir: see `data.load`.
-        say: receives a line for people at each stage.
+        say: receives what there is to say at each stage, for people or for machines.
 
     Returns:
         The folder.

@@ -16,7 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 
 from tfssvae import runs
-from tfssvae.checks import InputError, SettingError
+from tfssvae.checks import DivergenceError, InputError
 from tfssvae.cli import main
 from tfssvae.cli.settings import settings_parser, train_command, with_arguments
 from tfssvae.runs.lock import claimed
@@ -138,9 +138,9 @@ def test_no_setting_is_tried_twice():
 def test_failed_trials_are_no_results():
     found = results(10)
     good, bad = ({"learning_rate": rate, "latent_dim": 20, "hidden": [16]} for rate in (1e-3, 5e-3))
-    one, other = (suggest(SPACE, [*found, (arguments, None)]) for arguments in (good, bad))
+    one, other = (suggest(SPACE, [*found, *[(tried, None)] * 5]) for tried in (good, bad))
     assert one == other
-    assert one != suggest(SPACE, [*found, (good, 9.0)])
+    assert one != suggest(SPACE, [*found, *[(good, 9.0)] * 5])
 
 
 def test_the_options_of_a_trial_and_its_command_are_the_same():
@@ -189,10 +189,11 @@ def fake(monkeypatch):
         def __call__(self, folder, config, say):
             place = f"{folder.parent.name}/{folder.name}"
             self.calls.append(place)
+            say("test accuracy 99%", event="done", test={"accuracy": 0.99})
             if len(self.calls) == self.interrupt_at:
                 raise KeyboardInterrupt
             if place in self.fails:
-                raise SettingError("training diverged")
+                raise DivergenceError("training diverged")
             figure = value_of(config["arguments"], config["seed"])
             metrics = {
                 "history": {"val_accuracy": [2.0, figure]},
@@ -209,7 +210,7 @@ def fake(monkeypatch):
     return fake
 
 
-def run_sweep(folder, asked, say=lambda line: None):
+def run_sweep(folder, asked, say=lambda line, **fields: None):
     def configure(arguments, seed):
         return {"arguments": dict(arguments), "seed": seed}
 
@@ -226,7 +227,7 @@ def content(folder):
 
 def test_the_best_mean_over_seeds_is_chosen_and_only_its_test_figures_are_told(fake, tmp_path):
     printed = []
-    chosen = run_sweep(tmp_path / "a", settings(), printed.append)
+    chosen = run_sweep(tmp_path / "a", settings(), lambda text, **_: printed.append(text))
     trials = json.loads((tmp_path / "a" / "sweep.json").read_text())["trials"]
     means = [value_of(trial["arguments"]) + 0.005 for trial in trials]
     assert [trial["mean"] for trial in trials] == pytest.approx(means)
@@ -241,7 +242,7 @@ def test_the_best_mean_over_seeds_is_chosen_and_only_its_test_figures_are_told(f
     ]
     rows = [int(row.split("|")[1]) for row in text.splitlines() if re.match(r"\| \d", row)]
     assert rows == sorted(range(14), key=lambda n: -means[n])
-    assert "1.5" not in text
+    assert "99%" not in text
     worst = run_sweep(tmp_path / "b", settings(direction="minimize", sampler="random"))
     trials = json.loads((tmp_path / "b" / "sweep.json").read_text())["trials"]
     assert worst["trial"] == int(np.argmin([trial["mean"] for trial in trials]))
@@ -265,7 +266,7 @@ def test_an_interruption_changes_nothing(interrupt_at, fake, tmp_path):
 def test_a_trial_that_fails_is_reported_and_stops_nothing(fake, tmp_path):
     fake.fails = {"trial-000/seed-0", "trial-002/seed-1"}
     printed = []
-    run_sweep(tmp_path / "a", settings(trials=4), printed.append)
+    run_sweep(tmp_path / "a", settings(trials=4), lambda text, **_: printed.append(text))
     trials = json.loads((tmp_path / "a" / "sweep.json").read_text())["trials"]
     assert [trial["failed"] for trial in trials] == ["training diverged", None] * 2
     assert [trial["mean"] is None for trial in trials] == [True, False, True, False]
@@ -293,7 +294,7 @@ def test_other_settings_are_refused_saying_how_they_differ(fake, tmp_path):
         ({"train": {"method": "adgm"}}, "method: m2 then, adgm now"),
         (
             {"space": {**SPACE, "hidden": Choices((1,))}},
-            "values of hidden: .* then, values .1. now",
+            r"values of hidden: \[16\], \[32, 32\] then, 1 now",
         ),
         ({"trials": 2}, "trials: 3 were begun, 2 are asked for"),
         ({"objective": "val_loss"}, "objective: val_accuracy then, val_loss now"),
@@ -337,7 +338,7 @@ def test_one_process_at_a_time_and_no_foreign_folder(fake, tmp_path):
         (["--grid", "latent_dim=1,2", "--objective", "accuracy"], "no figure of validation data"),
         (["--grid", "latent_dim=1,2", "--objective", "val_acuracy"], 'mean "val_accuracy"'),
         (["--grid", "latent_dim=1,2", "--objective", "val_monitor/entropy"], "--direction"),
-        (["--resume", "nowhere"], "name only DIR"),
+        (["--resume", "nowhere"], "leave out --out, METHOD, --data"),
     ],
 )
 def test_bad_arguments_are_refused_in_one_sentence(arguments, message, tmp_path, capsys):
@@ -363,7 +364,7 @@ def swept(tmp_path_factory):
     return folder
 
 
-def test_runs_of_a_sweep_are_run_folders(swept):
+def test_runs_of_a_sweep_are_run_folders(swept, capsys):
     chosen = content(swept)["chosen"]
     assert chosen["trial"] == 1
     assert "latent_dim=0" in content(swept)["trials"][0]["failed"]
@@ -378,7 +379,10 @@ def test_runs_of_a_sweep_are_run_folders(swept):
         "tfssvae train m2 --data digits --labels-per-class 5 --validation 200 --epochs 2 "
         "--set 'hidden=(4,)' --set latent_dim=2"
     )
-    assert main(["sweep", "--resume", str(swept)]) == 0
+    capsys.readouterr()
+    assert main(["sweep", "--json", "--resume", str(swept)]) == 0
+    *_, line = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["test"] == chosen["test"]
 
 
 def written(folder):

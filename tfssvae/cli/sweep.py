@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfssvae.checks import InputError, check_seed
-from tfssvae.cli.train import add_settings, configuration
+from tfssvae.cli.arguments import say_of
+from tfssvae.cli.train import add_settings, configuration, given_beside_resume
 from tfssvae.models import METHODS
 from tfssvae.sweep.space import Range, grid_size, parse_space
 from tfssvae.sweep.tuner import SAMPLERS
@@ -79,20 +80,25 @@ def add(commands) -> None:
         "--direction", choices=["maximize", "minimize"], help="where the objective's name is mute"
     )
     sweep.add_argument("--out", type=Path, metavar="DIR", help="folder (runs/sweep/METHOD-DATA)")
+    sweep.add_argument(
+        "--json", action="store_true", help="print JSON, an object a line, instead of text"
+    )
     sweep.add_argument("--resume", type=Path, metavar="DIR", help="continue an interrupted sweep")
     add_settings(parser.add_argument_group("of every run, as of train"))
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, parser=parser)
 
 
 def run(options) -> None:
     """Start a sweep, or continue one."""
     if options.resume is not None:
-        if options.method or options.data or options.grid or options.range:
-            raise InputError("--resume takes everything else from the folder: name only DIR")
+        if given := given_beside_resume(options):
+            raise InputError(
+                f"--resume takes everything else from the folder: leave out {', '.join(given)}"
+            )
         from tfssvae.sweep.trials import read_sweep
 
         settings, _ = read_sweep(options.resume)
-        _sweep(options.resume, settings)
+        _sweep(options.resume, settings, say_of(options))
         return
     if options.method not in METHODS or not options.data:
         raise InputError(
@@ -101,7 +107,7 @@ def run(options) -> None:
         )
     settings = _settings(options)
     default = Path("runs") / "sweep" / f"{options.method}-{Path(options.data).stem}"
-    _sweep(options.out or Path(str(default).replace(":", "-")), settings)
+    _sweep(options.out or Path(str(default).replace(":", "-")), settings, say_of(options))
 
 
 def _settings(options) -> "Settings":
@@ -171,7 +177,7 @@ def _objective(options, config: dict[str, Any]) -> str:
     return objective
 
 
-def _sweep(out: Path, settings: "Settings") -> None:
+def _sweep(out: Path, settings: "Settings", say) -> None:
     from tfssvae.cli.settings import train_command, with_arguments
     from tfssvae.sweep.run import sweep
 
@@ -181,4 +187,5 @@ def _sweep(out: Path, settings: "Settings") -> None:
         settings,
         configure=lambda arguments, seed: configuration(with_arguments(base, arguments), seed),
         command=lambda arguments: train_command(with_arguments(base, arguments)),
+        say=say,
     )

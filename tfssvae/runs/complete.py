@@ -7,19 +7,21 @@ from typing import Any
 
 from tfssvae.checks import InputError
 from tfssvae.runs.folder import read_config, read_metrics
-from tfssvae.runs.train import Say, resume_run, start_run
+from tfssvae.runs.train import resume_run, start_run
+from tfssvae.training.messages import Say, to_people
 
 
-def complete_run(folder: Path, config: dict[str, Any], say: Say = print) -> dict[str, Any]:
+def complete_run(folder: Path, config: dict[str, Any], say: Say = to_people) -> dict[str, Any]:
     """Return the metrics of a run: of the finished one, or after training the rest of it.
 
     Args:
         folder: the run folder, new or left by an earlier call with the same configuration.
         config: see `start_run`.
-        say: receives a line for people at each stage.
+        say: receives what there is to say at each stage, for people or for machines.
 
     Raises:
         InputError: the folder holds a run with other settings, or `start_run` refuses these.
+        DivergenceError: training diverged.
     """
     if not (folder / "config.json").exists():
         return start_run(folder, config, say)

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 from tensorboard.plugins.hparams import api_pb2, summary, summary_v2
 
-from tfssvae.checks import InputError
+from tfssvae.checks import DivergenceError, InputError
 
 _LOG = logging.getLogger("tfssvae")
 _OPTIONS = ("labelled", "unlabelled", "unfeatured", "epochs", "learning_rate", "precision")
@@ -64,7 +64,7 @@ def recorded(folder: Path, config: Mapping[str, Any]) -> Iterator[None]:
     status = api_pb2.STATUS_SUCCESS
     try:
         yield
-    except InputError:
+    except (InputError, DivergenceError):
         status = api_pb2.STATUS_FAILURE
         raise
     except BaseException:

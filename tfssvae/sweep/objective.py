@@ -52,10 +52,10 @@ def last_value(metrics: Mapping[str, Any], objective: str) -> float:
 
     Args:
         metrics: content of metrics.json.
-        objective: its name; NaN is returned where the run has no such figure.
+        objective: its name; NaN is returned where it is missing or no number.
     """
     values = metrics["history"].get(objective)
-    return float(values[-1]) if values else math.nan
+    return math.nan if not values or values[-1] is None else float(values[-1])
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:

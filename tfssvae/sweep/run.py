@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -10,22 +11,22 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 
 from tfssvae import runs
-from tfssvae.checks import InputError, SettingError
+from tfssvae.checks import DivergenceError, InputError, SettingError
 from tfssvae.runs.lock import claimed
 from tfssvae.sweep.objective import last_value, mean_and_error
 from tfssvae.sweep.table import short, spread, table
 from tfssvae.sweep.tensorboard import write_experiment
 from tfssvae.sweep.trials import Settings, Trial, open_sweep, ranked, save_sweep
 from tfssvae.sweep.tuner import check_installed, suggest
+from tfssvae.training.messages import Say, to_people
 from tfssvae.training.progress import duration
 
-Say: TypeAlias = Callable[[str], None]
 Configure: TypeAlias = Callable[[Mapping[str, Any], int], dict[str, Any]]
 Command: TypeAlias = Callable[[Mapping[str, Any]], str]
 
 
 def sweep(
-    out: Path, settings: Settings, configure: Configure, command: Command, say: Say = print
+    out: Path, settings: Settings, configure: Configure, command: Command, say: Say = to_people
 ) -> dict[str, Any]:
     """Run the trials of a sweep and choose the best by validation data.
 
@@ -39,7 +40,7 @@ def sweep(
         settings: what is asked for.
         configure: (arguments, seed) -> what `runs.start_run` takes.
         command: arguments -> the command that trains with them.
-        say: receives a line for people at each stage.
+        say: receives what there is to say at each stage, for people or for machines.
 
     Returns:
         "chosen" of sweep.json: "trial", "arguments", "mean", "standard_error", "command" and
@@ -55,13 +56,24 @@ def sweep(
     with claimed(out), _quiet():
         trials = open_sweep(out, settings)
         write_experiment(out / "hparams", settings)
-        clock = _Clock()
-        for number in range(settings.trials):
-            if number == len(trials):
-                trials.append(Trial(number, _next_arguments(trials, settings)))
-            save_sweep(out, settings, trials)
-            _run_trial(out, trials, number, settings, configure, clock, say)
+        try:
+            _run_trials(out, trials, settings, configure, say)
+        except (KeyboardInterrupt, OSError):
+            resume = f"tfssvae sweep --resume {shlex.quote(str(out))}"
+            say(f"to continue: {resume}", event="interrupted", command=resume)
+            raise
         return _choose(out, trials, settings, command, say)
+
+
+def _run_trials(
+    out: Path, trials: list[Trial], settings: Settings, configure: Configure, say: Say
+) -> None:
+    clock = _Clock()
+    for number in range(settings.trials):
+        if number == len(trials):
+            trials.append(Trial(number, _next_arguments(trials, settings)))
+        save_sweep(out, settings, trials)
+        _run_trial(out, trials, number, settings, configure, clock, say)
 
 
 @contextlib.contextmanager
@@ -113,26 +125,37 @@ def _run_trial(
     if trial.failed is not None or not todo:
         return
     shown = "  ".join(f"{name}={short(value)}" for name, value in trial.arguments.items())
-    say(f"\n{trial.name} of {settings.trials}: {shown}")
+    title = f"\n{trial.name} of {settings.trials}: {shown}"
+    say(title, event="trial", trial=number, arguments=trial.arguments)
     for place, seed in enumerate(todo, 1):
         folder = out / trial.name / f"seed-{seed}"
         try:
             config = {**_configured(configure, trial, seed), "baseline": False}
-            # A run says its test figures when it ends: those of the chosen trial only are shown.
-            metrics = runs.complete_run(folder, config, lambda line: None)
+            metrics = runs.complete_run(folder, config, _told_of_runs(say))
             trial.values[seed] = _finite(metrics, settings.objective)
             trial.seconds[seed] = metrics["seconds"]
-        except (SettingError, tf.errors.ResourceExhaustedError) as error:
+        except (SettingError, DivergenceError) as error:
             trial.failed = str(error).splitlines()[0]
         save_sweep(out, settings, trials)
         if trial.failed is not None:
-            say(f"{trial.name} failed with seed {seed}: {trial.failed}")
+            text = f"{trial.name} failed with seed {seed}: {trial.failed}"
+            say(text, event="failed", trial=number, seed=seed, reason=trial.failed)
             return
         runs_left = len(todo) - place + (settings.trials - number - 1) * len(settings.seeds)
         value = f"{settings.objective} {spread(trial.values[seed], None)}"
         say(
             f"{trial.name} seed {seed}: {value}, {clock.ticked(runs_left)}{_best(trials, settings)}"
         )
+
+
+def _told_of_runs(say: Say) -> Say:
+    """Return what passes on how a run goes, and not its test figures: those of one are shown."""
+
+    def passed_on(text: str, event: str = "note", **fields: Any) -> None:
+        if event in ("epoch", "resume", "rollback", "environment"):
+            say(text, event=event, **fields)
+
+    return passed_on
 
 
 def _configured(configure: Configure, trial: Trial, seed: int) -> dict[str, Any]:
@@ -168,24 +191,30 @@ def _choose(
         raise InputError(f"every trial failed, such as {trials[0].name}: {trials[0].failed}")
     best = found[0]
     mean, error = best.objective(settings.seeds) or (0.0, None)
-    test = _test_figures(out / best.name, settings)
     chosen = {
         "trial": best.number,
         "arguments": best.arguments,
         "mean": mean,
         "standard_error": error,
         "command": command(best.arguments),
-        "test": test,
+        "test": _test_figures(out / best.name, settings),
     }
     save_sweep(out, settings, trials, chosen)
-    say(f"chosen by {settings.objective} of the last epoch: {best.name}, {spread(mean, error)}")
-    for name in ("accuracy", "unlabelled_bound"):
-        if name in test:
-            figure = spread(test[name]["mean"], test[name]["standard_error"])
-            say(f"test {name} of {best.name}: {figure}")
-    say(f"again:       {chosen['command']}")
-    say(f"TensorBoard: tensorboard --logdir {out}")
+    say(_told(best, settings, chosen, out), event="chosen", **chosen)
     return chosen
+
+
+def _told(best: Trial, settings: Settings, chosen: Mapping[str, Any], out: Path) -> str:
+    mean = spread(chosen["mean"], chosen["standard_error"])
+    lines = [f"chosen by {settings.objective} of the last epoch: {best.name}, {mean}"]
+    for name in ("accuracy", "unlabelled_bound"):
+        if name in chosen["test"]:
+            figure = chosen["test"][name]
+            shown = spread(figure["mean"], figure["standard_error"])
+            lines.append(f"test {name} of {best.name}: {shown}")
+    lines.append(f"again:       {chosen['command']}")
+    lines.append(f"TensorBoard: tensorboard --logdir {shlex.quote(str(out))}")
+    return "\n".join(lines)
 
 
 def _test_figures(folder: Path, settings: Settings) -> dict[str, Any]:

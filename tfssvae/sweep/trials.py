@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tfssvae.checks import InputError
-from tfssvae.runs.folder import environment, write_json
+from tfssvae.runs.environment import environment
+from tfssvae.runs.folder import write_json
 from tfssvae.runs.lock import NAME as LOCK
 from tfssvae.sweep.objective import mean_and_error
 from tfssvae.sweep.space import Space, describe, space_from_json, space_to_json

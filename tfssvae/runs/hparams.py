@@ -60,7 +60,7 @@ def recorded(folder: Path, config: Mapping[str, Any]) -> Iterator[None]:
         config: content of config.json.
     """
     writer = tf.summary.create_file_writer(str(folder / "logs"))
-    _write(writer, summary_v2.hparams_pb(hparams(config), trial_id=str(folder)), folder)
+    _write(writer, summary_v2.hparams_pb(hparams(config), trial_id=_title(folder)), folder)
     status = api_pb2.STATUS_SUCCESS
     try:
         yield
@@ -74,6 +74,13 @@ def recorded(folder: Path, config: Mapping[str, Any]) -> Iterator[None]:
         if status is not None:
             _write(writer, summary.session_end_pb(status), folder)
         writer.close()
+
+
+def _title(folder: Path) -> str:
+    """Return "trial-003/seed-1 in runs/sweep": the column is narrow, and titles tell runs apart."""
+    above = folder.parent.parent
+    name = "/".join(folder.parts[-2:])
+    return name if above in (folder.parent, Path()) else f"{name} in {above}"
 
 
 def _write(writer: tf.summary.SummaryWriter, message, folder: Path) -> None:

@@ -427,11 +427,13 @@ def test_a_killed_sweep_ends_as_one_that_was_left_alone(tmp_path):
 
     whole = start(tmp_path / "whole")
     assert whole.wait() == 0, whole.stderr.read()
-    delays, kills = random.Random(0), 0
+    draw, kills = random.Random(0), 0
     while True:
         process = start(tmp_path / "cut")
+        # Later ones come later: however slow the machine is, a run ends between two of them.
+        seconds = draw.uniform(5, 15) * (1 + kills / 2) if kills < 6 else None
         try:
-            process.wait(delays.uniform(8, 16))
+            process.wait(seconds)
         except subprocess.TimeoutExpired:
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
@@ -439,6 +441,6 @@ def test_a_killed_sweep_ends_as_one_that_was_left_alone(tmp_path):
             continue
         assert process.returncode == 0, process.stderr.read()
         break
-    assert kills >= 3
+    assert kills >= 2
     one, other = content(tmp_path / "whole"), content(tmp_path / "cut")
     assert one == other

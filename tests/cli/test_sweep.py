@@ -18,7 +18,9 @@ from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 from tfssvae import runs
 from tfssvae.checks import DivergenceError, InputError
 from tfssvae.cli import main
+from tfssvae.cli.parser import make_parser
 from tfssvae.cli.settings import settings_parser, train_command, with_arguments
+from tfssvae.cli.sweep import settings_of_sweep
 from tfssvae.runs.lock import claimed
 from tfssvae.sweep.run import sweep
 from tfssvae.sweep.space import (
@@ -38,6 +40,9 @@ SPACE = {
     "hidden": Choices(([16], [32, 32])),
 }
 BASE = ["sweep", "m2", "--data", "digits", "--labels-per-class", "5", "--validation", "200"]
+
+
+NO_LABELS = ["--labels-per-class", "0"]
 
 
 def settings(**changes):
@@ -338,6 +343,7 @@ def test_one_process_at_a_time_and_no_foreign_folder(fake, tmp_path):
         (["--grid", "latent_dim=1,2", "--objective", "accuracy"], "no figure of validation data"),
         (["--grid", "latent_dim=1,2", "--objective", "val_acuracy"], 'mean "val_accuracy"'),
         (["--grid", "latent_dim=1,2", "--objective", "val_monitor/entropy"], "--direction"),
+        (["--grid", "latent_dim=1,2", *NO_LABELS, "--objective", "val_accuracy"], "needs labels"),
         (["--resume", "nowhere"], "leave out --out, METHOD, --data"),
     ],
 )
@@ -345,6 +351,15 @@ def test_bad_arguments_are_refused_in_one_sentence(arguments, message, tmp_path,
     assert main([*BASE, *arguments, "--out", str(tmp_path / "out")]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("labels", "objective"), [([], "val_accuracy"), (NO_LABELS, "val_monitor/unlabelled_bound")]
+)
+def test_without_labels_the_bound_is_compared(labels, objective):
+    options = make_parser().parse_args([*BASE, *labels, "--grid", "latent_dim=2,3"])
+    asked = settings_of_sweep(options)
+    assert (asked.objective, asked.direction, asked.trials) == (objective, "maximize", 2)
 
 
 def test_a_missing_package_is_named(tmp_path, monkeypatch, capsys):
@@ -418,15 +433,12 @@ def test_a_killed_sweep_ends_as_one_that_was_left_alone(tmp_path):
 
     def start(folder):
         command = [sys.executable, "-m", "tfssvae", *BASE, *sampled, "--out", str(folder)]
-        return subprocess.Popen(
-            [*command, "--checkpoint-seconds", "0"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        with open(tmp_path / "printed.txt", "w") as printed:
+            return subprocess.Popen(
+                [*command, "--checkpoint-seconds", "0"], stdout=printed, stderr=subprocess.STDOUT
+            )
 
-    whole = start(tmp_path / "whole")
-    assert whole.wait() == 0, whole.stderr.read()
+    assert start(tmp_path / "whole").wait() == 0, (tmp_path / "printed.txt").read_text()
     draw, kills = random.Random(0), 0
     while True:
         process = start(tmp_path / "cut")
@@ -439,7 +451,7 @@ def test_a_killed_sweep_ends_as_one_that_was_left_alone(tmp_path):
             process.wait()
             kills += 1
             continue
-        assert process.returncode == 0, process.stderr.read()
+        assert process.returncode == 0, (tmp_path / "printed.txt").read_text()
         break
     assert kills >= 2
     one, other = content(tmp_path / "whole"), content(tmp_path / "cut")

@@ -105,12 +105,12 @@ def run(options) -> None:
             f"name a method ({', '.join(METHODS)}) and --data, such as: tfssvae sweep m2 "
             "--data digits --labels-per-class 5 --validation 200 --grid latent_dim=5,10"
         )
-    settings = _settings(options)
+    settings = settings_of_sweep(options)
     default = Path("runs") / "sweep" / f"{options.method}-{Path(options.data).stem}"
     _sweep(options.out or Path(str(default).replace(":", "-")), settings, say_of(options))
 
 
-def _settings(options) -> "Settings":
+def settings_of_sweep(options) -> "Settings":
     """Return the settings of a new sweep, all of them checked."""
     if not options.validation > 0:
         raise InputError(

@@ -140,6 +140,16 @@ def test_no_setting_is_tried_twice():
         tried.append((arguments, 1.0))
 
 
+def test_random_draws_fill_their_range_evenly():
+    drawn = []
+    for _ in range(200):
+        drawn.append((suggest({"a": Range(0.0, 1.0)}, drawn, "random"), None))
+    counts, _ = np.histogram([arguments["a"] for arguments, _ in drawn], 5, (0, 1))
+    # 40 are expected in each fifth, with a standard deviation of 5.7.
+    assert len({arguments["a"] for arguments, _ in drawn}) == 200
+    np.testing.assert_allclose(counts, 40, atol=17)
+
+
 def test_failed_trials_are_no_results():
     found = results(10)
     good, bad = ({"learning_rate": rate, "latent_dim": 20, "hidden": [16]} for rate in (1e-3, 5e-3))

@@ -263,7 +263,7 @@ def test_the_best_mean_over_seeds_is_chosen_and_only_its_test_figures_are_told(f
     assert worst["trial"] == int(np.argmin([trial["mean"] for trial in trials]))
 
 
-@pytest.mark.parametrize("interrupt_at", [1, 2, 7, 25, 28])
+@pytest.mark.parametrize("interrupt_at", [1, 2, 25])
 def test_an_interruption_changes_nothing(interrupt_at, fake, tmp_path):
     run_sweep(tmp_path / "whole", settings())
     whole, fake.calls = list(fake.calls), []

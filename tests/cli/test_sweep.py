@@ -439,7 +439,7 @@ def test_tensorboard_is_told_settings_end_and_figures(swept):
 @pytest.mark.slow
 def test_a_killed_sweep_ends_as_one_that_was_left_alone(tmp_path):
     sampled = ["--range", "learning_rate=1e-3:1e-1:log", "--grid", "latent_dim=0,2,3"]
-    sampled += ["--trials", "4", "--seeds", "0", "1", "--set", "hidden=(4,)", "--epochs", "8"]
+    sampled += ["--trials", "3", "--seeds", "0", "1", "--set", "hidden=(4,)", "--epochs", "8"]
 
     def start(folder):
         command = [sys.executable, "-m", "tfssvae", *BASE, *sampled, "--out", str(folder)]

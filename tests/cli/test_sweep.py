@@ -267,9 +267,10 @@ def test_the_best_mean_over_seeds_is_chosen_and_only_its_test_figures_are_told(f
 def test_an_interruption_changes_nothing(interrupt_at, fake, tmp_path):
     run_sweep(tmp_path / "whole", settings())
     whole, fake.calls = list(fake.calls), []
-    fake.interrupt_at = interrupt_at
+    fake.interrupt_at, printed = interrupt_at, []
     with pytest.raises(KeyboardInterrupt):
-        run_sweep(tmp_path / "cut", settings())
+        run_sweep(tmp_path / "cut", settings(), lambda text, **_: printed.append(text))
+    assert printed[-1] == f"to continue: tfssvae sweep --resume {tmp_path / 'cut'}"
     assert json.loads((tmp_path / "cut" / "sweep.json").read_text())["chosen"] is None
     fake.interrupt_at = None
     asked, _ = read_sweep(tmp_path / "cut")

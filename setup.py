@@ -33,6 +33,8 @@ DOCS = [
     "latex2mathml>=3.78,<4",  # equations without a script or a font from the network
 ]
 
+SWEEP = ["optuna>=5,<6"]  # before 5 its sampler drew arguments one by one unless asked
+
 setup(
     name="tfssvae",
     version=VERSION,
@@ -73,8 +75,10 @@ setup(
             *SERVING,
             *CONVERT,
             *DOCS,
+            *SWEEP,
         ],
         "docs": DOCS,
+        "sweep": SWEEP,
         "serving": SERVING,
         "bench": ["torch>=2.4"],  # to compare with; a build for the CPU does
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],

@@ -24,6 +24,10 @@ class InputError(ValueError):
     """Bad input from the user; the message says what was expected, what came, what to do."""
 
 
+class SettingError(InputError):
+    """Settings of a run that its method refuses."""
+
+
 class DivergenceError(ArithmeticError):
     """Training cannot go on: something in it is no longer a number."""
 

@@ -3,9 +3,20 @@
 import argparse
 
 from tfssvae import __version__
-from tfssvae.cli import bench, convert, evaluate, export, report, reproduce, sample, serve, train
+from tfssvae.cli import (
+    bench,
+    convert,
+    evaluate,
+    export,
+    report,
+    reproduce,
+    sample,
+    serve,
+    sweep,
+    train,
+)
 
-_COMMANDS = (train, evaluate, sample, report, export, serve, reproduce, convert, bench)
+_COMMANDS = (train, sweep, evaluate, sample, report, export, serve, reproduce, convert, bench)
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from tfssvae.checks import InputError
 from tfssvae.report.page import Section, page_html
-from tfssvae.report.run import Run, check_same_data, load, named_apart, read_metrics
+from tfssvae.report.run import Run, check_same_data, load, named_apart
 from tfssvae.report.sections import lead, sections, title
+from tfssvae.runs import read_metrics
 
 Say = Callable[[str], None]
 

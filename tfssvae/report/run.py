@@ -1,6 +1,5 @@
 """A finished run, read and measured."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from tfssvae.checks import InputError
 from tfssvae.core import SemiSupervisedVAE
 from tfssvae.data import Data
 from tfssvae.evaluation.model_names import model_name
-from tfssvae.runs import has_labels, load_run, read_config
+from tfssvae.runs import has_labels, load_run, read_config, read_metrics
 
 _BATCH = 500
 # What the runs measured and a report does not measure again, by how it begins.
@@ -87,28 +86,6 @@ def load(folder: Path, say: Callable[[str], None]) -> Run:
     else:
         say(f"{folder}: {name}, no test data to measure")
     return Run(folder, name, config, metrics, model, data, probs, bounds, figures)
-
-
-def read_metrics(folder: Path) -> dict[str, Any]:
-    """Return metrics.json of a finished run.
-
-    Raises:
-        InputError: the folder is not a run, it is not finished, or the file is damaged.
-    """
-    path = folder / "metrics.json"
-    try:
-        metrics = json.loads(path.read_text())
-        missing = {"history", "seconds", "environment"} - set(metrics)
-    except FileNotFoundError:
-        read_config(folder)
-        raise InputError(
-            f"{folder} is not finished: continue it with tfssvae train --resume {folder}"
-        ) from None
-    except (json.JSONDecodeError, TypeError) as error:
-        raise InputError(f"{path} is damaged: {error}") from error
-    if missing:
-        raise InputError(f"{path} is damaged: it lacks {', '.join(sorted(missing))}")
-    return metrics
 
 
 def check_same_data(first: Run, other: Run) -> None:

@@ -67,6 +67,21 @@ def build(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
     return model
 
 
+def validation_figures(config: dict[str, Any], data: Data) -> list[str]:
+    """Return the names of what is measured on validation data after each epoch of a run.
+
+    Args:
+        config: see `train.start_run`.
+        data: its data.
+
+    Raises:
+        InputError: the method does not take its arguments.
+    """
+    metrics = build(filled(config, data), data).metrics
+    terms = [name for metric in metrics for name in getattr(metric, "names", [])]
+    return [f"val_{name}" for name in dict.fromkeys(["accuracy", *terms])]
+
+
 def _made(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
     method = tfssvae.METHODS[config["method"]]
     steps = config["epochs"] * order_of(config, data).steps_per_epoch

@@ -51,6 +51,28 @@ def read_config(folder: Path | str) -> dict[str, Any]:
     return config
 
 
+def read_metrics(folder: Path | str) -> dict[str, Any]:
+    """Return metrics.json of a finished run.
+
+    Raises:
+        InputError: the folder is not a run, it is not finished, or the file is damaged.
+    """
+    path = Path(folder) / "metrics.json"
+    try:
+        metrics = json.loads(path.read_text())
+        missing = {"history", "seconds", "environment"} - set(metrics)
+    except FileNotFoundError:
+        read_config(folder)
+        raise InputError(
+            f"{folder} is not finished: continue it with tfssvae train --resume {folder}"
+        ) from None
+    except (json.JSONDecodeError, TypeError) as error:
+        raise InputError(f"{path} is damaged: {error}") from error
+    if missing:
+        raise InputError(f"{path} is damaged: it lacks {', '.join(sorted(missing))}")
+    return metrics
+
+
 def load_run_data(folder: Path | str, config: dict[str, Any]) -> Data:
     """Load the data of a run with the labels that it saw.
 

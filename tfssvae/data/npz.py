@@ -13,9 +13,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from tfssvae import limits
 from tfssvae.checks import InputError
 from tfssvae.data.arrays import Source, make_source
 
+_MOST_SHOWN = 20
 _NAME_KEYS = ("class_names", "label_names")
 # What zipfile and numpy raise on bytes that are not what they should be: RuntimeError for bits that
 # seem to say "encrypted" or "another compression", MemoryError for absurd shapes.
@@ -50,7 +52,7 @@ def read_npz(
 
     Raises:
         InputError: naming the file, if it is missing, damaged, no npz file, holds pickled
-            objects, lacks keys, or holds bad arrays.
+            objects, lacks keys, holds bad arrays, or unpacks to more than the memory that is free.
     """
     path = Path(path)
     labels = label_key or "y"
@@ -70,10 +72,16 @@ def read_npz(
         arrays.get("x_test"),
         y_test,
         name=name or path.stem,
-        class_names=None if names is None else names.ravel().tolist(),
+        class_names=None if names is None else _listed(names, path),
         num_classes=num_classes,
         origin=str(path),
     )
+
+
+def _listed(names: NDArray[Any], path: Path) -> list[Any]:
+    # Before a list is made of them: names of no characters take no bytes in the file.
+    limits.check_classes(names.size, f"class_names in {path}")
+    return names.ravel().tolist()
 
 
 def _fits(num_names: int, *labels: NDArray[Any] | None) -> bool:
@@ -86,18 +94,18 @@ def _read_arrays(
 ) -> dict[str, NDArray[Any]]:
     try:
         # Opened here because numpy leaves a file of its own open when it turns out to be damaged.
-        with open(path, "rb") as stream, _open_archive(stream, path) as archive:
+        with limits.open_file(path) as stream, _open_archive(stream, path) as archive:
             missing = [key for key in required if key not in archive.files]
             if missing:
+                found = archive.files[:_MOST_SHOWN]
+                found += ["..."] if len(archive.files) > _MOST_SHOWN else []
                 raise InputError(
                     f"{path} lacks {' and '.join(missing)}: expected {', '.join(required)} and"
                     f" perhaps {', '.join(optional)}, found"
-                    f" {', '.join(archive.files) or 'nothing'}."
+                    f" {', '.join(found) or 'nothing'}."
                 )
             keys = [*required, *(key for key in optional if key in archive.files)]
             return {key: _read_array(archive, key, path) for key in keys}
-    except FileNotFoundError as error:
-        raise InputError(f"There is no file {path}.") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
 
@@ -115,7 +123,13 @@ def _open_archive(stream: BinaryIO, path: Path) -> Any:
 
 def _read_array(archive: Any, key: str, path: Path) -> NDArray[Any]:
     try:
+        # zipfile unpacks no more than the directory of the archive says, whatever the array says.
+        for name in {key, f"{key}.npy"} & set(archive.zip.namelist()):
+            size = archive.zip.getinfo(name).file_size
+            limits.check_memory((size,), np.uint8, f"{key} in {path}")
         return np.asarray(archive[key])
+    except InputError:
+        raise
     except _DAMAGE as error:
         if "allow_pickle" in str(error):
             raise InputError(

@@ -17,8 +17,8 @@ from PIL import Image
 import tfssvae
 from tfssvae import runs
 from tfssvae.cli import main
-from tfssvae.run_lock import claimed
 from tfssvae.runs import load_run
+from tfssvae.runs.lock import claimed
 
 SMALL = ["--set", "hidden=(16, 16)", "--set", "latent_dim=3"]
 TRAIN = ["train", "m2", "--data", "digits", "--labels-per-class", "5", *SMALL]

@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 
 from tests.contract.conftest import eager_model, flat_weights, make_model
-from tfssvae import InputError, runs
+from tfssvae import InputError
+from tfssvae.runs import measures
 from tfssvae.training import Checkpoint, PartOptimizer, ramp_down, restore_latest, train
 
 BATCH = {"labelled": 50, "unlabelled": 446}  # three steps an epoch
@@ -179,9 +180,11 @@ def test_two_replicas_equal_one_device(data, strategy):
 
 def test_the_baseline_of_a_run_learns_as_the_classifier_does(data, monkeypatch):
     compiled = []
-    monkeypatch.setattr(runs, "train", lambda baseline, *rest, **more: compiled.append(baseline))
+    monkeypatch.setattr(
+        measures, "train", lambda baseline, *rest, **more: compiled.append(baseline)
+    )
     optimizer = keras.saving.serialize_keras_object(two_adams())
-    runs._baseline(make(data), data, {"optimizer": optimizer, "labelled": 50})
+    measures.baseline(make(data), data, {"optimizer": optimizer, "labelled": 50})
     assert compiled[0].optimizer.weight_decay == DECAY
 
 

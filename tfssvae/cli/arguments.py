@@ -1,0 +1,57 @@
+"""What options of several commands are made of: texts as values."""
+
+import argparse
+import ast
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tfssvae.checks import InputError, closest
+
+
+def not_negative(text: str) -> float:
+    """Return a finite number that is 0 or more."""
+    value = float(text)
+    if not 0.0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be 0 or more, got {text}")
+    return value
+
+
+def port(text: str) -> int:
+    """Return the number of a TCP port; 0 stands for any free one."""
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 65535, got {text}")
+    return int(text)
+
+
+def png(text: str) -> Path:
+    """Return the path of a picture."""
+    if not text.lower().endswith(".png"):
+        raise argparse.ArgumentTypeError(f"must end in .png, got {text}")
+    return Path(text)
+
+
+def assignments(pairs: Sequence[str]) -> dict:
+    """Return {"latent_dim": 20} for ["latent_dim=20"]; values are Python literals or text."""
+    values = {}
+    for pair in pairs:
+        name, separator, text = pair.partition("=")
+        if not separator or not name.isidentifier():
+            raise InputError(f"--set takes ARGUMENT=VALUE, such as latent_dim=20; got {pair!r}")
+        try:
+            values[name] = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            values[name] = text
+    return values
+
+
+def part(option: str, text: str, known: Mapping[str, Any]):
+    """Return the object that "mier:beta=5,gamma=1" describes."""
+    name, _, settings = text.partition(":")
+    if name not in known:
+        raise InputError(f"unknown {option.lstrip('-')} {name!r}: {closest(name, known)}")
+    arguments = assignments([pair for pair in settings.split(",") if pair])
+    try:
+        return known[name](name=name, **arguments)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{option} {text}: {error}") from None

@@ -1,0 +1,23 @@
+"""The commands of `tfssvae` and what they take."""
+
+import argparse
+
+from tfssvae import __version__
+from tfssvae.cli import bench, convert, evaluate, export, report, reproduce, sample, serve, train
+
+_COMMANDS = (train, evaluate, sample, report, export, serve, reproduce, convert, bench)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser; its `run` is the function of the command that was named."""
+    parser = argparse.ArgumentParser(
+        prog="tfssvae",
+        description="Semi-supervised variational autoencoders: train, evaluate, sample, export.",
+        epilog=train.EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"tfssvae {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in _COMMANDS:
+        command.add(commands)
+    return parser

@@ -1,0 +1,239 @@
+"""`tfssvae train`."""
+
+import argparse
+from pathlib import Path
+
+from tfssvae.checks import InputError
+from tfssvae.cli.arguments import assignments, not_negative, part
+from tfssvae.models import METHODS
+from tfssvae.regularizers import REGULARIZERS
+
+EXAMPLES = """examples:
+  tfssvae train m2 --data digits --labels-per-class 10
+  tfssvae train m2 --data mnist --labels-per-class 10 --epochs 20 --out runs/mnist
+  tfssvae train m2 --data photos/ --set latent_dim=20 --set hidden=(256,256)
+  tfssvae train --resume runs/mnist
+  tfssvae evaluate runs/mnist --samples 1000
+  tfssvae export runs/mnist saved_models/mnist
+  tfssvae export runs/mnist saved_models/mnist --tflite float16 dynamic --onnx
+"""
+_AUGMENTATIONS = {
+    "flip": "RandomFlip",
+    "crop": "RandomCrop",
+    "rotation": "RandomRotation",
+    "rand_augment": "RandAugment",
+}
+
+
+def add(commands) -> None:
+    """Add the command to the subparsers `commands`."""
+    parser = commands.add_parser(
+        "train",
+        allow_abbrev=False,
+        help="train a method and fill a run folder",
+        description="Train a method on a data set of which few labels are shown. The run folder "
+        "gets the model, the choice of labels, TensorBoard logs, figures, metrics.json and an "
+        "exported SavedModel.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("method", nargs="?", metavar="METHOD", help=f"one of: {', '.join(METHODS)}")
+    parser.add_argument(
+        "--data",
+        metavar="NAME|PATH",
+        help="digits (built in), mnist, fashion_mnist, cifar10, cifar100, tfds:NAME, a .npz file "
+        "(x_train, y_train, x_test, y_test; label -1 = unlabelled) or a folder "
+        "(train/CLASS/*.png, train/unlabelled/*.png, test/CLASS/*.png)",
+    )
+    labels = parser.add_mutually_exclusive_group()
+    labels.add_argument("--labels-per-class", type=int, metavar="N", help="labels shown per class")
+    labels.add_argument(
+        "--label-fraction", type=float, metavar="F", help="part of the labels shown, e.g. 0.05"
+    )
+    parser.add_argument(
+        "--labelled-classes",
+        nargs="+",
+        metavar="CLASS",
+        help="only these classes (names or numbers) have labels",
+    )
+    parser.add_argument(
+        "--clusters",
+        type=int,
+        metavar="K",
+        help="groups of images, where more are wanted than there are classes",
+    )
+    parser.add_argument(
+        "--validation",
+        type=float,
+        default=0,
+        metavar="N|F",
+        help="training rows held out for validation: a number, or a fraction below 1 (default 0)",
+    )
+    parser.add_argument(
+        "--data-dir",
+        metavar="DIR",
+        help="folder with NAME.npz files or tfds data (default $TFSSVAE_DATA)",
+    )
+    parser.add_argument("--grey", action="store_true", help="convert colour images to grey")
+    parser.add_argument(
+        "--image-size", type=int, nargs=2, metavar=("H", "W"), help="resize images to H x W pixels"
+    )
+    parser.add_argument(
+        "--binarize",
+        choices=["fixed", "round", "dynamic"],
+        help="draw binary images once, round them, or draw them every step",
+    )
+    parser.add_argument(
+        "--epochs",
+        type=int,
+        metavar="N",
+        help="passes over the unlabelled rows (default: enough for 400 steps, at least 20)",
+    )
+    parser.add_argument("--labelled", type=int, metavar="N", help="labelled rows a step (100)")
+    parser.add_argument("--unlabelled", type=int, metavar="N", help="unlabelled rows a step (200)")
+    parser.add_argument(
+        "--unfeatured",
+        type=int,
+        metavar="N",
+        help="labels without images a step, every class as often, for methods that learn from "
+        "them: untapped (0)",
+    )
+    parser.add_argument(
+        "--learning-rate", type=float, default=1e-3, metavar="R", help="of Adam (1e-3)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="S", help="of labels, weights, order and noise (0)"
+    )
+    parser.add_argument("--out", type=Path, metavar="RUN", help="run folder (runs/METHOD-DATA)")
+    parser.add_argument(
+        "--driver",
+        choices=["loop", "fit"],
+        default="loop",
+        help="the compiled loop, or Keras's model.fit: same results, the loop is faster",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=["float32", "mixed_float16", "mixed_bfloat16"],
+        default="float32",
+        help="of the networks; heads and losses stay in float32",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="ARGUMENT=VALUE",
+        help="an argument of the method, e.g. latent_dim=20 or \"weights={'*_kl_z': 2.0}\"; "
+        "may be repeated",
+    )
+    parser.add_argument(
+        "--regularizer",
+        action="append",
+        default=[],
+        metavar="NAME[:ARGUMENT=VALUE,...]",
+        help=f"a further part of the loss ({', '.join(REGULARIZERS)}), such as mier or "
+        "mier:beta=5,gamma=1, beside those of the method's paper; may be repeated. "
+        '"--set regularizers=[]" leaves those out',
+    )
+    parser.add_argument(
+        "--augment",
+        action="append",
+        default=[],
+        metavar="NAME[:ARGUMENT=VALUE,...]",
+        help=f"random changes of the training images, one after the other "
+        f"({', '.join(_AUGMENTATIONS)}), such as crop:padding=4; may be repeated",
+    )
+    parser.add_argument(
+        "--checkpoint-seconds",
+        type=not_negative,
+        default=30.0,
+        metavar="T",
+        help="time between checkpoints, from which --resume continues (30)",
+    )
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="continue an interrupted run")
+    parser.set_defaults(run=run)
+
+
+def run(options) -> None:
+    """Start a run, or continue one."""
+    if options.resume is not None:
+        if options.method or options.data:
+            raise InputError("--resume takes everything else from the run folder: name only RUN")
+        from tfssvae.runs import resume_run
+
+        resume_run(options.resume)
+        return
+    if not options.method or not options.data:
+        raise InputError(
+            f"name a method ({', '.join(METHODS)}) and --data, such as: "
+            "tfssvae train m2 --data digits --labels-per-class 10"
+        )
+    if options.epochs is not None and options.epochs < 1:
+        raise InputError(f"--epochs must be at least 1, got {options.epochs}")
+    if options.unfeatured is not None and options.unfeatured < 0:
+        raise InputError(f"--unfeatured must not be negative, got {options.unfeatured}")
+    if not options.learning_rate > 0:
+        raise InputError(f"--learning-rate must be positive, got {options.learning_rate}")
+    config = {
+        "method": options.method,
+        "data": {
+            "name": options.data,
+            "labels_per_class": options.labels_per_class,
+            "label_fraction": options.label_fraction,
+            "labelled_classes": options.labelled_classes,
+            "clusters": options.clusters,
+            "validation": _count_or_fraction(options.validation),
+            "data_dir": options.data_dir,
+            "grey": options.grey,
+            "image_size": options.image_size,
+            "binarize": options.binarize,
+            "seed": options.seed,
+            "unfeatured": "classes" if options.unfeatured else None,
+        },
+        "model": _model_arguments(options),
+        "epochs": options.epochs,
+        "labelled": options.labelled,
+        "unlabelled": options.unlabelled,
+        "unfeatured": options.unfeatured or 0,
+        "learning_rate": options.learning_rate,
+        "driver": options.driver,
+        "precision": options.precision,
+        "checkpoint_seconds": options.checkpoint_seconds,
+    }
+    from tfssvae.runs import start_run
+
+    start_run(options.out or _free_folder(options.method, options.data), config)
+
+
+def _model_arguments(options) -> dict:
+    arguments = assignments(options.set)
+    if options.regularizer:
+        import keras
+
+        parts = [part("--regularizer", text, REGULARIZERS) for text in options.regularizer]
+        if "regularizers" not in arguments and options.method in METHODS:
+            parts = METHODS[options.method].paper_regularizers(**arguments) + parts
+            arguments["regularizers"] = []
+        arguments["regularizers"] += keras.saving.serialize_keras_object(parts)
+    if options.augment:
+        import keras
+
+        from tfssvae import layers
+
+        known = {name: getattr(layers, cls) for name, cls in _AUGMENTATIONS.items()}
+        steps = [part("--augment", text, known) for text in options.augment]
+        chain = steps[0] if len(steps) == 1 else layers.Chain(steps)
+        arguments["augment"] = keras.saving.serialize_keras_object(chain)
+    return arguments
+
+
+def _count_or_fraction(value: float) -> float:
+    return int(value) if float(value).is_integer() else value
+
+
+def _free_folder(method: str, data: str) -> Path:
+    """Return runs/METHOD-DATA, or the first runs/METHOD-DATA-N that is free."""
+    base = Path("runs") / f"{method}-{Path(data).stem.replace(':', '-') or 'data'}"
+    folder, number = base, 2
+    while folder.exists():
+        folder, number = base.with_name(f"{base.name}-{number}"), number + 1
+    return folder

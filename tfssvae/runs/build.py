@@ -1,0 +1,119 @@
+"""A configuration as a compiled model."""
+
+import copy
+from typing import Any
+
+import keras
+import numpy as np
+
+import tfssvae
+from tfssvae.checks import InputError, closest
+from tfssvae.core import SemiSupervisedVAE, constructor_arguments
+from tfssvae.data import Data
+from tfssvae.data.pipeline import Order, training_order
+from tfssvae.defaults import default_weights
+from tfssvae.models import register
+from tfssvae.suitability import check_suits
+
+MIN_STEPS, _MIN_EPOCHS = 400, 20  # of a run that names no epochs
+_TRUSTED_MODULES = ("keras.optimizers", "keras.optimizers.schedules")
+
+
+def check_method(method: str, arguments: dict[str, Any]) -> None:
+    """Refuse an unknown method, or arguments that it does not have."""
+    if method not in tfssvae.METHODS:
+        raise InputError(f"unknown method {method!r}: {closest(method, tfssvae.METHODS)}")
+    known = constructor_arguments(tfssvae.METHODS[method])
+    for name in arguments:
+        if name not in known:
+            raise InputError(f"{method} has no argument {name!r}: {closest(name, known)}")
+
+
+def filled(config: dict[str, Any], data: Data) -> dict[str, Any]:
+    """Replace None by what suits the data, so that config.json says what was done."""
+    config = dict(config)
+    for part, default in (("labelled", 100), ("unlabelled", 200)):
+        rows = len(getattr(data, f"{part}_indices"))
+        config[part] = min(default, rows) if config[part] is None else config[part]
+    steps = order_of(config, data).steps_per_epoch
+    if config["epochs"] is None:
+        config["epochs"] = max(_MIN_EPOCHS, -(-MIN_STEPS // steps))
+    return config
+
+
+def order_of(config: dict[str, Any], data: Data) -> Order:
+    """Return the order in which the run sees the rows of its data."""
+    return training_order(data, config["labelled"], config["unlabelled"])
+
+
+def build(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
+    """Return the compiled model of a run.
+
+    Raises:
+        InputError: the method does not take its arguments.
+    """
+    keras.utils.set_random_seed(config["data"]["seed"])
+    try:
+        model = _made(config, data)
+    except InputError:
+        raise
+    except (TypeError, ValueError, AttributeError) as error:
+        chosen = ", ".join(f"{name}={value!r:.80}" for name, value in config["model"].items())
+        raise InputError(
+            f"{config['method']} cannot be made with {chosen or 'its defaults'}: {error}"
+        ) from error
+    check_suits(model, data, config["method"])
+    model.compile(make_optimizer(config), metrics=["accuracy"])
+    return model
+
+
+def _made(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
+    method = tfssvae.METHODS[config["method"]]
+    steps = config["epochs"] * order_of(config, data).steps_per_epoch
+    counts = len(data.labelled_indices), len(data.unlabelled_indices)
+    pixels = int(np.prod(data.input_shape))
+    arguments = {**method.recommended_arguments(pixels, steps), **revived(config["model"])}
+    regularizers = arguments.setdefault("regularizers", method.paper_regularizers(**arguments))
+    kind = config.get("default_weights", "recommended")
+    defaults = default_weights(method, regularizers, *counts, pixels, steps, kind)
+    weights = {**defaults, **arguments.pop("weights", {})}
+    arguments.setdefault("seed", data.seed)
+    return method(
+        data.input_shape,
+        data.num_classes,
+        weights=weights,
+        dtype=config["precision"],
+        **arguments,
+    )
+
+
+def make_optimizer(config: dict[str, Any]) -> keras.optimizers.Optimizer:
+    """Return a new optimizer of the run: Adam of its learning rate, or its own."""
+    if "optimizer" in config:
+        return revived(config["optimizer"])
+    return keras.optimizers.Adam(revived(config["learning_rate"]))
+
+
+def revived(value):
+    """Return a part of a configuration with its serialised objects made.
+
+    Raises:
+        InputError: an object is neither ours nor a Keras optimizer or schedule: a configuration
+            runs no code.
+    """
+    if isinstance(value, list):
+        return [revived(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    if "class_name" not in value:
+        return {name: revived(part) for name, part in value.items()}
+    ours = str(value.get("registered_name")).startswith("tfssvae>")
+    if not ours and value.get("module") not in _TRUSTED_MODULES:
+        raise InputError(f"a configuration may not hold a {value['class_name']!r}")
+    register()
+    try:
+        return keras.saving.deserialize_keras_object(copy.deepcopy(value))  # Keras changes it
+    except (TypeError, ValueError, KeyError) as error:
+        raise InputError(
+            f"the configuration of {value['class_name']} is damaged: {error}"
+        ) from None

@@ -1,0 +1,107 @@
+"""What is read from a run folder and written into it."""
+
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import keras
+
+import tfssvae
+from tfssvae.checks import InputError
+from tfssvae.core import SemiSupervisedVAE
+from tfssvae.data import Data, load, load_split
+from tfssvae.models import register
+from tfssvae.runs import lock
+
+
+def check_free(folder: Path) -> None:
+    """Refuse a folder that holds anything but the traces of a start that was cut off."""
+    if not folder.exists():
+        return
+    begun = {"split.json", lock.NAME}
+    if not folder.is_dir() or any(entry.name not in begun for entry in folder.iterdir()):
+        raise InputError(
+            f"{folder} exists already: choose another --out, or continue it with "
+            f"tfssvae train --resume {folder}"
+        )
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return the configuration of a run.
+
+    Raises:
+        InputError: there is none, or it is damaged.
+    """
+    path = Path(folder) / "config.json"
+    try:
+        config = json.loads(path.read_text())
+        missing = {"method", "data", "model", "epochs", "driver"} - set(config)
+    except FileNotFoundError:
+        raise InputError(f"{folder} is not a run folder: it has no config.json") from None
+    except (json.JSONDecodeError, TypeError) as error:
+        raise InputError(f"{path} is damaged: {error}") from error
+    if missing:
+        raise InputError(f"{path} is damaged: it lacks {', '.join(sorted(missing))}")
+    return config
+
+
+def load_run_data(folder: Path, config: dict[str, Any]) -> Data:
+    """Load the data of a run with the labels that it saw.
+
+    Raises:
+        InputError: the data changed since the run was started.
+    """
+    chosen = ("labels_per_class", "label_fraction", "labelled_classes", "validation")
+    arguments = {name: value for name, value in config["data"].items() if name not in chosen}
+    split = load_split(folder / "split.json")
+    try:
+        return load(**arguments, split=split)
+    except TypeError as error:
+        raise InputError(f"{folder / 'config.json'} is damaged: {error}") from None
+
+
+def load_run(folder: Path) -> tuple[SemiSupervisedVAE, Data]:
+    """Load the trained model of a run, and its data with the labels that it saw.
+
+    Raises:
+        InputError: the run has no model yet, or it is damaged.
+    """
+    path = Path(folder) / "model.keras"
+    if not path.exists():
+        read_config(folder)
+        raise InputError(
+            f"{folder} has no model yet: finish it with tfssvae train --resume {folder}"
+        )
+    register()
+    try:
+        model = keras.saving.load_model(path)
+    except (ValueError, TypeError, KeyError, OSError, BadZipFile) as error:
+        raise InputError(
+            f"{path} is damaged ({str(error).splitlines()[0]}): delete it and metrics.json, and "
+            f"tfssvae train --resume {folder} makes it again from the last checkpoint"
+        ) from error
+    return model, load_run_data(folder, read_config(folder))
+
+
+def environment() -> dict[str, str]:
+    """Return the versions and devices that a run depends on."""
+    import tensorflow as tf
+
+    return {
+        "tfssvae": tfssvae.__version__,
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "devices": ", ".join(device.device_type for device in tf.config.list_logical_devices()),
+    }
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a file that is either whole or not there."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(content, indent=2) + "\n")
+    os.replace(partial, path)

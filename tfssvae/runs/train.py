@@ -1,0 +1,132 @@
+"""A run from its configuration to its metrics, or from its last checkpoint on."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import tfssvae
+from tfssvae.checks import InputError
+from tfssvae.core import SemiSupervisedVAE
+from tfssvae.data import Data, load
+from tfssvae.runs.build import build, check_method, filled, order_of
+from tfssvae.runs.drive import drive
+from tfssvae.runs.export import export_model
+from tfssvae.runs.figures import draw
+from tfssvae.runs.folder import check_free, environment, load_run_data, read_config, write_json
+from tfssvae.runs.lock import claimed
+from tfssvae.runs.measures import baseline, has_labels, log_likelihood, measure
+from tfssvae.training import (
+    restore_latest,
+)
+
+Say = Callable[[str], None]
+
+
+def start_run(folder: Path, config: dict[str, Any], say: Say = print) -> dict[str, Any]:
+    """Train a model as `config` asks and fill a new run folder; return the content of metrics.json.
+
+    Args:
+        folder: the run folder; it must not exist yet, or be empty.
+        config: "method", "data" (arguments of `data.load`), "model" (arguments of the method;
+            schedules and regularizers as `keras.saving.serialize_keras_object` gives them),
+            "epochs" (None: enough for 400 steps, and at least 20), "labelled", "unlabelled"
+            (batch sizes; None: 100 and 200, or fewer where there are fewer rows), "driver" ("loop"
+            or "fit"), "precision", "learning_rate" (a number or a serialised schedule),
+            "checkpoint_seconds", and optionally "unfeatured" (labels without images a step, of
+            those in "data"), "optimizer" (serialised, such as a `training.PartOptimizer`; instead
+            of Adam with the learning rate),
+            "default_weights" ("recommended", "paper" or "none": the weights that "model" does not
+            set), "baseline" (False leaves out the classifier trained on the labels alone) and
+            "likelihood_samples" (numbers of importance samples with each of which log p(x) of the
+            test data is estimated).
+        say: receives a line for people at each stage.
+
+    Raises:
+        InputError: the configuration is not as described, or the folder is taken.
+    """
+    check_method(config["method"], config["model"])
+    check_free(folder)
+    data = load(**config["data"])
+    say(data.summary())
+    config = filled(config, data)
+    model = build(config, data)  # what the method refuses leaves no folder behind
+    with claimed(folder):
+        check_free(folder)  # still: another process may have been faster
+        data.save_split(folder / "split.json")
+        write_json(folder / "config.json", {**config, "tfssvae": tfssvae.__version__})
+        return _train(folder, config, data, model, say)
+
+
+def resume_run(folder: Path, say: Say = print) -> dict[str, Any]:
+    """Continue an interrupted run from its last checkpoint; the result is that of a whole run.
+
+    Raises:
+        InputError: the folder is not a run, or its data are not those it was started with.
+    """
+    config = read_config(folder)
+    if (folder / "metrics.json").exists():
+        raise InputError(f"{folder} is finished: there is nothing to resume")
+    with claimed(folder):
+        data = load_run_data(folder, config)
+        say(data.summary())
+        return _train(folder, config, data, build(config, data), say)
+
+
+def _train(
+    folder: Path, config: dict[str, Any], data: Data, model: SemiSupervisedVAE, say: Say
+) -> dict[str, Any]:
+    started = time.time()
+    say(_describe(config, model, data))
+    state = restore_latest(model, folder / "checkpoints")
+    if state is not None:
+        say(f"resuming at step {state['step']}")
+    history = drive(model, data, config, folder, state or {})
+    seconds = time.time() - started + (state or {}).get("seconds", 0.0)
+    model.save(folder / "model.keras")
+
+    metrics: dict[str, Any] = {"seconds": round(seconds, 1), "history": history}
+    metrics["environment"] = environment()
+    if data.x_test is not None:
+        metrics["test"] = measure(model, data)
+        for samples in config.get("likelihood_samples", ()):
+            say(f"log p(x) of {len(data.x_test):,} test images with {samples} samples each")
+            bound = log_likelihood(model, data, samples, config["data"]["seed"])
+            metrics["test"][f"log_likelihood_{samples}"] = bound
+        if has_labels(data.y_test) and config["labelled"] and config.get("baseline", True):
+            metrics["labels_alone"] = baseline(model, data, config)
+    draw(folder / "figures", model, data, metrics)
+    exported = export_model(model, data, config, metrics, folder / "export")
+    write_json(folder / "metrics.json", metrics)
+    say(_closing(folder, metrics, exported))
+    return metrics
+
+
+def _describe(config: dict[str, Any], model, data: Data) -> str:
+    parameters = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+    unfeatured = f" + {config['unfeatured']} unfeatured" if config.get("unfeatured") else ""
+    return (
+        f"{config['method']}: {parameters:,} parameters, {config['epochs']} epochs of "
+        f"{order_of(config, data).steps_per_epoch} steps, {config['labelled']} labelled + "
+        f"{config['unlabelled']} unlabelled{unfeatured} a step, {config['precision']}, "
+        f"{config['driver']}"
+    )
+
+
+def _closing(folder: Path, metrics: dict[str, Any], exported: Path) -> str:
+    lines = [f"done in {metrics['seconds']:.0f} s"]
+    if "accuracy" in metrics.get("test", {}):
+        kind = "clustering accuracy" if "clustering_accuracy" in metrics["test"] else "accuracy"
+        line = f"test {kind} {metrics['test'][kind.replace(' ', '_')]:.2%}"
+        if "labels_alone" in metrics:
+            alone = metrics["labels_alone"]["accuracy"]
+            line += f"; the same classifier trained on the labels alone: {alone:.2%}"
+        lines.append(line)
+    lines += [
+        f"figures:     {folder / 'figures'}",
+        f"TensorBoard: tensorboard --logdir {folder / 'logs'}",
+        f"serving:     {exported}",
+    ]
+    return "\n".join(lines)

@@ -62,6 +62,7 @@ setup(
             "scikit-image>=0.25",
             "selenium>=4.20,<5",  # of the page, where Chromium and its driver are installed
             "pyyaml>=6,<7",
+            "hypothesis>=6.130,<7",
             *SERVING,
             *CONVERT,
         ],

@@ -35,25 +35,29 @@ _EXPANSION = 3  # bytes that a file of weights may unpack to for each byte that 
 _SLACK_BYTES = 64 * 2**20  # and these besides: what a model does not store is small
 
 
+class UnreadableFile(InputError):
+    """A file that is missing or damaged: nobody need have meant harm."""
+
+
 def open_file(path: str | os.PathLike[str]) -> BinaryIO:
     """Open a regular file for reading; opening a named pipe or a device could wait for ever.
 
     Raises:
-        InputError: there is none, or it cannot be read.
+        UnreadableFile: there is none, or it cannot be read.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError as error:
-        raise InputError(f"There is no file {os.fspath(path)}.") from error
+        raise UnreadableFile(f"There is no file {os.fspath(path)}.") from error
     except OSError as error:
-        raise InputError(f"{os.fspath(path)} cannot be read: {error.strerror}.") from error
+        raise UnreadableFile(f"{os.fspath(path)} cannot be read: {error.strerror}.") from error
     except ValueError as error:
-        raise InputError(f"{os.fspath(path)!r} is no path: {error}.") from error
+        raise UnreadableFile(f"{os.fspath(path)!r} is no path: {error}.") from error
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
         kind = "Is a directory" if stat.S_ISDIR(mode) else "it is a pipe, a socket or a device"
-        raise InputError(f"{os.fspath(path)} cannot be read: {kind}.")
+        raise UnreadableFile(f"{os.fspath(path)} cannot be read: {kind}.")
     return os.fdopen(descriptor, "rb")
 
 
@@ -61,7 +65,8 @@ def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return the object that a JSON file holds.
 
     Raises:
-        InputError: there is no such file, it is larger than `JSON_BYTES`, or it is damaged.
+        UnreadableFile: there is no such file, or it is damaged.
+        InputError: it is larger than `JSON_BYTES`.
     """
     with open_file(path) as file:
         content = file.read(JSON_BYTES + 1)
@@ -77,16 +82,16 @@ def parse_object(content: bytes, path: str | os.PathLike[str]) -> dict[str, Any]
     """Return the object that JSON text holds; `path` is what messages name.
 
     Raises:
-        InputError: it is not JSON, not an object, or nested beyond what Python can follow.
+        UnreadableFile: it is not JSON, not an object, or nested beyond what Python can follow.
     """
     try:
         found = json.loads(content)
     except RecursionError:
-        raise InputError(f"{path} is damaged: it is nested too deeply") from None
+        raise UnreadableFile(f"{path} is damaged: it is nested too deeply") from None
     except ValueError as error:  # not UTF-8, not JSON, or a number of thousands of digits
-        raise InputError(f"{path} is damaged, it is not JSON: {first_line(error)}") from error
+        raise UnreadableFile(f"{path} is damaged, it is not JSON: {first_line(error)}") from error
     if not isinstance(found, dict):
-        raise InputError(f"{path} is damaged: it is not a JSON object")
+        raise UnreadableFile(f"{path} is damaged: it is not a JSON object")
     return found
 
 
@@ -117,6 +122,22 @@ def check_memory(shape: Sequence[int], dtype: Any, what: str) -> None:
     import psutil
 
     _check_room(shape, dtype, psutil.virtual_memory().available, what, "memory")
+
+
+def check_free(wanted: int) -> None:
+    """Refuse variables of more bytes than the memory that is free now.
+
+    Raises:
+        InputError: naming both sizes.
+    """
+    import psutil
+
+    free = psutil.virtual_memory().available
+    if wanted > free:
+        raise InputError(
+            f"the model needs at least {wanted / 2**20:,.0f} MiB and {free / 2**20:,.0f} MiB of "
+            "memory are free: make its layers smaller"
+        )
 
 
 def in_memory(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:

@@ -8,10 +8,12 @@ into other files; and neither may claim more memory than the file can account fo
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -57,7 +59,7 @@ def load_model(path: Path) -> keras.Model:
         stored = _size(file)
         _check_archive(file, path)
     try:
-        with tf.variable_creator_scope(_counted(stored, path)):
+        with counted_variables(partial(limits.check_unpacked, stored=stored, path=path)):
             model = keras.saving.load_model(path)
     except InputError:
         raise
@@ -65,7 +67,7 @@ def load_model(path: Path) -> keras.Model:
     except Exception as error:
         raise _damaged(path, error) from error
     if not isinstance(model, keras.Model):
-        raise InputError(f"{path} is damaged: it holds a {type(model).__name__} instead of a model")
+        raise InputError(f"{path} holds a {type(model).__name__}, which is no model")
     return model
 
 
@@ -73,13 +75,16 @@ def load_weights(model: keras.Model, path: Path) -> None:
     """Load the weights of a model from an HDF5 file that Keras saved.
 
     Raises:
-        InputError: the file is missing or damaged, does not fit the model, or refers to other
-            files.
+        UnreadableFile: the file is missing or damaged.
+        InputError: it does not fit the model, or refers to other files.
     """
     with limits.open_file(path) as file:
-        check_weights(file, path)
+        _check_weights(file, path)
     try:
         model.load_weights(path)
+    except ValueError as error:
+        reason = limits.first_line(error)
+        raise InputError(f"{path} does not fit this model: {reason}") from error
     except Exception as error:
         raise _damaged(path, error) from error
 
@@ -148,14 +153,14 @@ def _check_archive(file: BinaryIO, path: Path) -> None:
                     "tfssvae.limits.MODEL_CONFIG_BYTES"
                 )
             check_parts(limits.parse_object(archive.read(_CONFIG), path), path)
-            check_weights(io.BytesIO(archive.read(_WEIGHTS)), path)
+            _check_weights(io.BytesIO(archive.read(_WEIGHTS)), path)
     except InputError:
         raise
     except Exception as error:  # whatever zipfile raises of bytes that are not what they should be
         raise _damaged(path, error) from error
 
 
-def check_weights(file: BinaryIO, path: Path) -> None:
+def _check_weights(file: BinaryIO, path: Path) -> None:
     """Refuse an HDF5 file that refers to other files or claims far more than it stores.
 
     Args:
@@ -165,14 +170,18 @@ def check_weights(file: BinaryIO, path: Path) -> None:
     Raises:
         InputError: likewise when it is damaged.
     """
+    size = _size(file)
     try:
         with h5py.File(file, "r") as root:
-            claimed = sum(_claimed_bytes(dataset, path) for dataset in _datasets(root, path))
+            datasets = list(_datasets(root, path))
+            claimed = sum(_claimed_bytes(dataset, path) for dataset in datasets)
+            limits.check_unpacked(claimed, size, path)
+            for dataset in datasets:  # what cannot be read is known before a model is touched
+                dataset[()]
     except InputError:
         raise
     except Exception as error:  # whatever h5py raises of bytes that are not what they should be
         raise _damaged(path, error) from error
-    limits.check_unpacked(claimed, _size(file), path)
 
 
 def _datasets(root: h5py.File, path: Path) -> Iterator[h5py.Dataset]:
@@ -199,26 +208,35 @@ def _datasets(root: h5py.File, path: Path) -> Iterator[h5py.Dataset]:
 def _claimed_bytes(dataset: h5py.Dataset, path: Path) -> int:
     if dataset.external or dataset.is_virtual:
         raise InputError(
-            f"{path} takes {dataset.name!a:.60} from another file: weights stand where Keras writes "
-            "them, choose another file"
+            f"{path} takes {dataset.name!a:.60} from another file: weights stand where "
+            "Keras writes them, choose another file"
         )
     return math.prod(dataset.shape or ()) * dataset.dtype.itemsize
 
 
-def _counted(stored: int, path: Path) -> Callable[..., tf.Variable]:
-    """Return a creator of variables that refuses them when they are too many for the file."""
+@contextlib.contextmanager
+def counted_variables(check: Callable[[int], None]) -> Iterator[None]:
+    """Tell the bytes of all variables so far before each one is made; `check` may refuse it."""
     claimed = 0
 
     def create(next_creator, **arguments):
         nonlocal claimed
-        shape = tf.TensorShape(arguments.get("shape"))
-        if shape.is_fully_defined():
-            size = tf.as_dtype(arguments.get("dtype") or tf.float32).size
-            claimed += math.prod(shape.as_list()) * size
-            limits.check_unpacked(claimed, stored, path)
+        claimed += _bytes_of(arguments)
+        check(claimed)
         return next_creator(**arguments)
 
-    return create
+    with tf.variable_creator_scope(create):
+        yield
+
+
+def _bytes_of(arguments: dict[str, Any]) -> int:
+    value = arguments["initial_value"]
+    if callable(value):
+        with tf.Graph().as_default():  # where a value is a shape and takes no memory
+            value = value()
+    shape = tf.TensorShape(getattr(value, "shape", ()))
+    size = tf.as_dtype(arguments.get("dtype") or getattr(value, "dtype", tf.float32)).size
+    return math.prod(shape.as_list()) * size if shape.is_fully_defined() else 0
 
 
 def _size(file: BinaryIO) -> int:
@@ -228,5 +246,5 @@ def _size(file: BinaryIO) -> int:
     return size
 
 
-def _damaged(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path} is damaged: {limits.first_line(error)}")
+def _damaged(path: Path, error: Exception) -> limits.UnreadableFile:
+    return limits.UnreadableFile(f"{path} is damaged: {limits.first_line(error)}")

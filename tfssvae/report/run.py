@@ -1,6 +1,5 @@
 """A finished run, read and measured."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tfssvae import evaluation
+from tfssvae import checked_json, evaluation
 from tfssvae.checks import InputError
 from tfssvae.core import SemiSupervisedVAE
 from tfssvae.data import Data
@@ -96,19 +95,12 @@ def read_metrics(folder: Path) -> dict[str, Any]:
         InputError: the folder is not a run, it is not finished, or the file is damaged.
     """
     path = folder / "metrics.json"
-    try:
-        metrics = json.loads(path.read_text())
-        missing = {"history", "seconds", "environment"} - set(metrics)
-    except FileNotFoundError:
+    if not path.exists():
         read_config(folder)
         raise InputError(
             f"{folder} is not finished: continue it with tfssvae train --resume {folder}"
-        ) from None
-    except (json.JSONDecodeError, TypeError) as error:
-        raise InputError(f"{path} is damaged: {error}") from error
-    if missing:
-        raise InputError(f"{path} is damaged: it lacks {', '.join(sorted(missing))}")
-    return metrics
+        )
+    return checked_json.read_metrics(path)
 
 
 def check_same_data(first: Run, other: Run) -> None:

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import keras
 
+from tfssvae import checked_json
 from tfssvae.checks import InputError
+from tfssvae.limits import UnreadableFile
+from tfssvae.model_files import load_weights
 from tfssvae.replicas import is_chief, num_workers, workers_agree
 
 _STATE, _WEIGHTS = "state.json", "model.weights.h5"
@@ -129,8 +132,8 @@ def restore_latest(model: keras.Model, folder) -> dict | None:
         logs so far}, or None where there is no checkpoint.
 
     Raises:
-        InputError: the checkpoint does not fit the model, or other processes that train it see
-            another one.
+        InputError: the checkpoint does not fit the model or refers to other files, or other
+            processes that train it see another one.
     """
     steps = [int(path.name[5:]) for path in _checkpoints(Path(folder))]
     latest = max(steps, default=-1)
@@ -142,15 +145,16 @@ def restore_latest(model: keras.Model, folder) -> dict | None:
         )
     for path in reversed(_checkpoints(Path(folder))):
         try:
-            state = json.loads((path / _STATE).read_text())
+            state = checked_json.read_state(path / _STATE)
             model.prepare()
-            model.load_weights(path / _WEIGHTS)
-        except (OSError, json.JSONDecodeError):
+            load_weights(model, path / _WEIGHTS)
+        except UnreadableFile:
             continue  # damaged after it was written: the one before it is as good a start
+        try:
+            for variable, value in zip(model.metrics_variables, state.pop("metrics"), strict=True):
+                variable.assign(value)
         except ValueError as error:
-            raise InputError(f"checkpoint {path} does not fit this model: {error}") from error
-        for variable, value in zip(model.metrics_variables, state.pop("metrics"), strict=True):
-            variable.assign(value)
+            raise InputError(f"{path / _STATE} does not fit this model: {error}") from error
         return state
     return None
 

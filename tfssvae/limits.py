@@ -185,7 +185,7 @@ def _check_room(shape: Sequence[int], dtype: Any, room: int, what: str, of: str)
 def first_line(error: BaseException) -> str:
     """Return what an error says, on one line and not too long.
 
-    >>> first_line(ValueError("one\ntwo")), first_line(KeyError())
+    >>> first_line(ValueError("one" + chr(10) + "two")), first_line(KeyError())
     ('one', 'KeyError')
     """
     text = next(iter(str(error).splitlines()), "") or type(error).__name__

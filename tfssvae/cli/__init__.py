@@ -29,5 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _complain(error, code: int) -> int:
-    print(f"tfssvae: {error}", file=sys.stderr)
+    # Names in files may hold what steers a terminal, or what it cannot show.
+    text = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(error))
+    print(f"tfssvae: {text}", file=sys.stderr)
     return code

@@ -42,6 +42,8 @@ def assignments(pairs: Sequence[str]) -> dict:
             values[name] = ast.literal_eval(text)
         except (ValueError, SyntaxError):
             values[name] = text
+        except (RecursionError, MemoryError):  # brackets in brackets in brackets
+            raise InputError(f"--set {name} is nested too deeply: {text:.40}...") from None
     return values
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import lzma
 import os
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,22 +13,10 @@ from numpy.typing import NDArray
 from tfssvae import limits
 from tfssvae.checks import InputError
 from tfssvae.data.arrays import Source, make_source
+from tfssvae.data.numpy_files import DAMAGE, without_warnings
 
 _MOST_SHOWN = 20
 _NAME_KEYS = ("class_names", "label_names")
-# What zipfile and numpy raise on bytes that are not what they should be: RuntimeError for bits that
-# seem to say "encrypted" or "another compression", MemoryError for absurd shapes.
-_DAMAGE = (
-    ValueError,
-    OSError,
-    EOFError,
-    RuntimeError,
-    MemoryError,
-    SyntaxError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-)
 
 
 def read_npz(
@@ -113,8 +98,9 @@ def _read_arrays(
 def _open_archive(stream: BinaryIO, path: Path) -> Any:
     not_npz = f"{path} is not an npz file, or it is damaged"
     try:
-        archive = np.load(stream, allow_pickle=False)
-    except _DAMAGE as error:
+        with without_warnings():
+            archive = np.load(stream, allow_pickle=False)
+    except DAMAGE as error:
         raise InputError(f"{not_npz}: write it with numpy.savez.") from error
     if not isinstance(archive, np.lib.npyio.NpzFile):
         raise InputError(f"{not_npz}: it holds a single array, write it with numpy.savez.")
@@ -127,10 +113,11 @@ def _read_array(archive: Any, key: str, path: Path) -> NDArray[Any]:
         for name in {key, f"{key}.npy"} & set(archive.zip.namelist()):
             size = archive.zip.getinfo(name).file_size
             limits.check_memory((size,), np.uint8, f"{key} in {path}")
-        return np.asarray(archive[key])
+        with without_warnings():
+            return np.asarray(archive[key])
     except InputError:
         raise
-    except _DAMAGE as error:
+    except DAMAGE as error:
         if "allow_pickle" in str(error):
             raise InputError(
                 f"{key} in {path} holds pickled Python objects, which are never loaded because"

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from tfssvae import limits
 from tfssvae.checks import InputError, check_positive, row_blocks
 from tfssvae.data.arrays import Source, checked_names
+from tfssvae.data.numpy_files import DAMAGE, without_warnings
 from tfssvae.data.splits import fingerprint
 
 MANIFEST = "tfssvae-shards.json"
@@ -308,9 +309,9 @@ def _read_part(
 
 def _read_array(path: Path, dtype, rows: int) -> NDArray[Any]:
     try:
-        with limits.open_file(path) as file:
+        with limits.open_file(path) as file, without_warnings():
             array = np.lib.format.read_array(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError, MemoryError) as error:
+    except DAMAGE as error:
         raise InputError(f"{path} is missing or damaged: convert the data again") from error
     if array.dtype != dtype or array.shape != (rows,):
         raise InputError(f"{path} is damaged: {array.shape} {array.dtype} for {rows} rows")

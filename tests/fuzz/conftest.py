@@ -15,7 +15,7 @@ from tfssvae import limits
 _EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 settings.register_profile(
     "fuzz",
-    max_examples=_EXAMPLES or 40,
+    max_examples=_EXAMPLES or 100,
     derandomize=not _EXAMPLES,
     database=None,
     deadline=10_000,  # ms: what hangs fails
@@ -28,7 +28,7 @@ _ADDRESSES = 4 * 2**30
 
 @pytest.fixture(autouse=True)
 def bounded_memory():
-    """Four gigabytes of addresses beyond those in use: what asks for more fails, not the machine."""
+    """Four gigabytes beyond what is in use: who asks for more fails, and not the machine."""
     before = resource.getrlimit(resource.RLIMIT_AS)
     with open("/proc/self/statm") as file:
         used = int(file.read().split()[0]) * resource.getpagesize()

@@ -4,6 +4,8 @@ import json
 
 from hypothesis import strategies as st
 
+from tfssvae.checks import InputError
+
 NUMBERS = st.one_of(
     st.sampled_from([0, -1, 1, 2, 2**31 - 1, 2**31, 2**63, -(2**63) - 1, 10**30, 1.5, -0.5]),
     st.sampled_from([float("nan"), float("inf"), 1e308]),
@@ -18,6 +20,17 @@ VALUES = st.recursive(
     lambda parts: st.one_of(st.lists(parts, max_size=3), st.dictionaries(TEXTS, parts, max_size=3)),
     max_leaves=6,
 )
+
+
+def found_or_refused(load):
+    """Return what a loader finds, or None where it refuses with one sentence."""
+    try:
+        return load()
+    except InputError as error:
+        message = str(error)
+    assert "\n" not in message
+    assert len(message) < 3000
+    return None
 
 
 @st.composite

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.fuzz.mutations import NUMBERS, TEXTS, changed_bytes, json_bytes
+from tests.fuzz.mutations import NUMBERS, TEXTS, changed_bytes, found_or_refused, json_bytes
 from tfssvae import data
-from tfssvae.checks import InputError
 from tfssvae.data.arrays import Source
 from tfssvae.data.shards import MANIFEST, write_shards
 
@@ -23,11 +22,8 @@ EXAMPLES = {"x_train": X, "y_train": Y, "x_test": X[:2], "y_test": Y[:2]}
 
 def loads_or_refuses(name, **options):
     """Load data; return them, or None where they are refused with one printable sentence."""
-    try:
-        found = data.load(name, **options)
-    except InputError as error:
-        assert "\n" not in str(error)
-        assert len(str(error)) < 3000
+    found = found_or_refused(lambda: data.load(name, **options))
+    if found is None:
         return None
     assert len(found.x_train) == len(found.hidden_labels)
     assert 2 <= found.num_classes <= 1000
@@ -71,26 +67,8 @@ def test_npz_with_changed_bytes(save, tmp_path):
 
 DTYPES = st.sampled_from(
     [
-        "u1",
-        "<u2",
-        ">u4",
-        ">i8",
-        "<f2",
-        ">f4",
-        "<f8",
-        "<c8",
-        "b1",
-        "O",
-        "U0",
-        "U3",
-        "S0",
-        "S2",
-        "V0",
-        "V4",
-        "M8[s]",
-        "m8[D]",
-        "f,i4",
-        "U999999999",
+        *("u1", "<u2", ">u4", ">i8", "<f2", ">f4", "<f8", "<c8", "b1", "O", "f,i4"),
+        *("U0", "U3", "U999999999", "S0", "S2", "V0", "V4", "M8[s]", "m8[D]"),
     ]
 )
 SIDES = st.one_of(
@@ -207,10 +185,7 @@ def test_shards(tmp_path):
         try:
             found = loads_or_refuses(str(whole))
             if found is not None:
-                try:
-                    np.asarray(found.x_train[:])
-                except InputError:
-                    pass
+                found_or_refused(lambda: found.x_train[:])
         finally:
             (whole / name).write_bytes(contents[name])
 

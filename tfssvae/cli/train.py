@@ -17,7 +17,7 @@ EXAMPLES = """examples:
   tfssvae export runs/mnist saved_models/mnist
   tfssvae export runs/mnist saved_models/mnist --tflite float16 dynamic --onnx
 """
-_AUGMENTATIONS = {
+AUGMENTATIONS = {
     "flip": "RandomFlip",
     "crop": "RandomCrop",
     "rotation": "RandomRotation",
@@ -140,7 +140,7 @@ def add(commands) -> None:
         default=[],
         metavar="NAME[:ARGUMENT=VALUE,...]",
         help=f"random changes of the training images, one after the other "
-        f"({', '.join(_AUGMENTATIONS)}), such as crop:padding=4; may be repeated",
+        f"({', '.join(AUGMENTATIONS)}), such as crop:padding=4; may be repeated",
     )
     parser.add_argument(
         "--checkpoint-seconds",
@@ -219,7 +219,7 @@ def _model_arguments(options) -> dict:
 
         from tfssvae import layers
 
-        known = {name: getattr(layers, cls) for name, cls in _AUGMENTATIONS.items()}
+        known = {name: getattr(layers, cls) for name, cls in AUGMENTATIONS.items()}
         steps = [part("--augment", text, known) for text in options.augment]
         chain = steps[0] if len(steps) == 1 else layers.Chain(steps)
         arguments["augment"] = keras.saving.serialize_keras_object(chain)

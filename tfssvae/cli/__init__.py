@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from tfssvae.checks import ConversionError, InputError
+from tfssvae.checks import ConversionError, InputError, printable
 from tfssvae.cli.parser import make_parser
 
 _INTERRUPTED = 130
@@ -29,7 +29,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _complain(error, code: int) -> int:
-    # Names in files may hold what steers a terminal, or what it cannot show.
-    text = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(error))
-    print(f"tfssvae: {text}", file=sys.stderr)
+    print(f"tfssvae: {printable(str(error))}", file=sys.stderr)
     return code

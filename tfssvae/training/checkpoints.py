@@ -10,7 +10,7 @@ import keras
 
 from tfssvae import checked_json
 from tfssvae.checks import InputError
-from tfssvae.limits import UnreadableFile
+from tfssvae.limits import UnreadableFile, first_line
 from tfssvae.model_files import load_weights
 from tfssvae.replicas import is_chief, num_workers, workers_agree
 
@@ -154,7 +154,9 @@ def restore_latest(model: keras.Model, folder) -> dict | None:
             for variable, value in zip(model.metrics_variables, state.pop("metrics"), strict=True):
                 variable.assign(value)
         except ValueError as error:
-            raise InputError(f"{path / _STATE} does not fit this model: {error}") from error
+            raise InputError(
+                f"{path / _STATE} does not fit this model: {first_line(error)}"
+            ) from error
         return state
     return None
 

@@ -68,6 +68,7 @@ setup(
         ],
         "serving": SERVING,
         "bench": ["torch>=2.4"],  # to compare with; a build for the CPU does
+        "fuzz": ["atheris>=3,<4"],  # wheels are for Linux
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
     },
     entry_points={"console_scripts": ["tfssvae=tfssvae.cli:main"]},

@@ -158,6 +158,7 @@ def opened(path):
 def test_model_files_with_changed_bytes(copy):
     path = copy / "model.keras"
 
+    @settings(max_examples=settings.default.max_examples // 3)
     @given(changed_bytes(path.read_bytes()))
     def search(content):
         path.write_bytes(content)

@@ -40,7 +40,10 @@ _METRICS = {
     **{"seconds": 1.0, "history": {"loss": [1.0]}, "environment": {"python": "3"}},
     **{"test": {"accuracy": 1, "recall": {"0": 1.0}}, "labels_alone": {"accuracy": 1}},
 }
-_STATE = {"epoch": 1, "step": 1, "seconds": 1.0, "history": {"loss": [1.0]}, "metrics": [1.0]}
+_STATE = {
+    **{"epoch": 1, "step": 1, "seconds": 1.0, "history": {"loss": [1.0]}, "metrics": [1.0]},
+    **{"best": None, "context": {"config": {}, "rollbacks": []}},
+}
 _MANIFEST = {
     **{"format": 1, "name": "s", "shape": [2, 2, 1], "dtype": "uint8", "fingerprint": "f"},
     **{"class_names": ["a", "b"], "train": [2, 2]},

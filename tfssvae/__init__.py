@@ -23,6 +23,7 @@ _MODULES = (
 )
 _NAMES = {
     "METHODS": "tfssvae.models",
+    "DivergenceError": "tfssvae.checks",
     "InputError": "tfssvae.checks",
     "SSVAEClassifier": "tfssvae.classifier",
     "SemiSupervisedVAE": "tfssvae.core",

@@ -33,27 +33,64 @@ def _one_of(names) -> Rule:
     return lambda value: isinstance(value, str) and value in names, f"one of {', '.join(names)}"
 
 
+def _figure_or_none(value: Any) -> bool:
+    return value is None or _number(value)  # what was not finite is written as null
+
+
 def _numbers(value: Any) -> bool:
-    return isinstance(value, list) and all(_number(one) or _numbers(one) for one in value)
+    return isinstance(value, list) and all(_figure_or_none(one) or _numbers(one) for one in value)
 
 
 def _history(value: Any) -> bool:
     return isinstance(value, dict) and all(
-        isinstance(values, list) and all(map(_number, values)) for values in value.values()
+        isinstance(values, list) and all(map(_figure_or_none, values)) for values in value.values()
     )
 
 
 def _figure(name: str, value: Any) -> bool:
     if name not in _BY_NAME:
-        return value is None or _number(value) or _numbers(value)
-    kind: Callable[[Any], bool] = (lambda one: isinstance(one, str)) if name == _TEXTS else _number
-    return isinstance(value, dict) and all(map(kind, value.values()))
+        return _figure_or_none(value) or _numbers(value)
+    if not isinstance(value, dict):
+        return False
+    if name == _TEXTS:
+        return all(isinstance(one, str) for one in value.values())
+    return all(map(_figure_or_none, value.values()))
+
+
+def _best(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("name"), str)
+        and _number(value.get("value"))
+        and all(_whole(0)[0](value.get(name)) for name in ("epoch", "step"))
+    )
+
+
+def _rollbacks(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(one, dict)
+        and _whole(0)[0](one.get("from_step"))
+        and isinstance(one.get("reason"), str)
+        for one in value
+    )
+
+
+def _context(value: Any) -> bool:
+    """Whether a checkpoint has no context, or that of a run."""
+    return not value or (
+        isinstance(value, dict)
+        and isinstance(value.get("config"), dict)
+        and _rollbacks(value.get("rollbacks"))
+    )
 
 
 def _figures(value: Any) -> bool:
     return isinstance(value, dict) and all(_figure(*entry) for entry in value.items())
 
 
+_BEST: Rule = (_best, "a name, a value, an epoch and a step")
+_BEST_IF_ANY: Rule = (lambda value: value is None or _best(value), f"null, or {_BEST[1]}")
+_ROLLBACKS: Rule = (_rollbacks, "a list of steps and reasons")
 _OBJECT: Rule = (lambda value: isinstance(value, dict), "an object")
 _DURATION: Rule = (_duration, "a number of seconds, 0 or more")
 _HISTORY: Rule = (_history, "lists of numbers by name")
@@ -83,6 +120,8 @@ _CONFIG_OF_TRAINING: Mapping[str, Rule] = {
     ),
     "optimizer": _OBJECT,
     "default_weights": _one_of(("recommended", "paper", "none")),
+    "checkpoints": _whole(1),
+    "on_divergence": _one_of(("stop", "roll_back")),
     "baseline": (lambda value: isinstance(value, bool), "true or false"),
     "likelihood_samples": (
         lambda value: isinstance(value, list) and all(map(_whole(1)[0], value)),
@@ -101,6 +140,8 @@ _METRICS: Mapping[str, Rule] = {
 }
 _FIGURES: Rule = (_figures, "numbers by name")
 _MEASURED: Mapping[str, Rule] = {
+    "best": _BEST_IF_ANY,
+    "rollbacks": _ROLLBACKS,
     "test": _FIGURES,
     "labels_alone": (
         lambda value: _figures(value) and _number(value.get("accuracy")),
@@ -113,6 +154,8 @@ _STATE: Mapping[str, Rule] = {
     "seconds": _DURATION,
     "history": _HISTORY,
     "metrics": (_numbers, "numbers in lists"),
+    "best": _BEST_IF_ANY,
+    "context": (_context, "empty, or a configuration and rollbacks"),
 }
 
 
@@ -141,6 +184,18 @@ def read_state(path: Path) -> dict[str, Any]:
         UnreadableFile: there is none, or it is damaged.
     """
     return _checked(limits.read_json(path), _STATE, {}, path)
+
+
+def read_best(path: Path) -> dict[str, Any]:
+    """Return the content of state.json of the best epoch.
+
+    Raises:
+        UnreadableFile: there is none, or it is damaged.
+    """
+    found = limits.read_json(path)
+    if not _best(found):
+        raise limits.UnreadableFile(f"{path} is damaged: it must be {_BEST[1]}")
+    return found
 
 
 def _checked(

@@ -39,6 +39,10 @@ class InputError(ValueError):
         super().__init__(printable(str(message)))
 
 
+class DivergenceError(ArithmeticError):
+    """Training cannot go on: something in it is no longer a number."""
+
+
 class ConversionError(RuntimeError):
     """A converted model is not the model that it was made from."""
 

@@ -187,7 +187,7 @@ class SemiSupervisedVAE(keras.Model):
         self.term_weights = resolve_weights(list(found.values), *defaults, self.weight_settings)
         raw = [name for name, weight in self.term_weights.items() if not is_one(weight)]
         self._monitored = [*found.monitors, *raw]
-        self._means = NamedMeans(
+        self.term_means = NamedMeans(
             ["loss", *found.values, *(f"monitor/{name}" for name in self._monitored)]
         )
         self.built = True
@@ -313,7 +313,7 @@ class SemiSupervisedVAE(keras.Model):
         logged = {"loss": loss, **contributions}
         logged.update({f"monitor/{name}": value for name, value in raw.items()})
         rows = tf.shape(batch.images)[0] + tf.shape(batch.unfeatured)[0]
-        self._means.update_state(logged, rows)
+        self.term_means.update_state(logged, rows)
         probabilities = tf.nn.softmax(terms.logits[: batch.num_labelled])
         # Keras metrics skip rows whose prediction is masked: -1 is no label.
         probabilities._keras_mask = batch.labels >= 0

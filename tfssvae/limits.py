@@ -65,6 +65,16 @@ def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return the object that a JSON file holds.
 
     Raises:
+        UnreadableFile: there is no such file, it is damaged, or holds something else.
+        InputError: it is larger than `JSON_BYTES`.
+    """
+    return _object(read_json_value(path), path)
+
+
+def read_json_value(path: str | os.PathLike[str]) -> Any:
+    """Return what a JSON file holds, of whatever kind.
+
+    Raises:
         UnreadableFile: there is no such file, or it is damaged.
         InputError: it is larger than `JSON_BYTES`.
     """
@@ -75,7 +85,7 @@ def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
             f"{path} has more than {JSON_BYTES / 2**20:g} MiB, too many for a description: choose "
             "another file, or raise tfssvae.limits.JSON_BYTES"
         )
-    return parse_object(content, path)
+    return _parsed(content, path)
 
 
 def parse_object(content: bytes, path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -84,12 +94,19 @@ def parse_object(content: bytes, path: str | os.PathLike[str]) -> dict[str, Any]
     Raises:
         UnreadableFile: it is not JSON, not an object, or nested beyond what Python can follow.
     """
+    return _object(_parsed(content, path), path)
+
+
+def _parsed(content: bytes, path: str | os.PathLike[str]) -> Any:
     try:
-        found = json.loads(content)
+        return json.loads(content)
     except RecursionError:
         raise UnreadableFile(f"{path} is damaged: it is nested too deeply") from None
     except ValueError as error:  # not UTF-8, not JSON, or a number of thousands of digits
         raise UnreadableFile(f"{path} is damaged, it is not JSON: {first_line(error)}") from error
+
+
+def _object(found: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise UnreadableFile(f"{path} is damaged: it is not a JSON object")
     return found

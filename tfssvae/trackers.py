@@ -8,11 +8,15 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable("tfssvae")
 class NamedMeans(keras.metrics.Metric):
-    """Running means of named scalars that share one weight.
+    """Running means of named scalars that share one weight, and when each ceased to be a number.
 
-    One vector instead of a metric per name: a step updates two variables, however many terms a
+    One vector instead of a metric per name: a step updates three variables, however many terms a
     method has, and because the weight is shared the means of the parts add up to the mean of
     their sum.
+
+    Attributes:
+        finite_steps: (names,) how many steps each name was finite in before the first in which it
+            was not; over several replicas the sum of their counts.
 
     Args:
         names: of the scalars.
@@ -23,6 +27,7 @@ class NamedMeans(keras.metrics.Metric):
         self.names = list(names)
         self.total = self.add_variable((len(self.names),), "zeros", name="total")
         self.count = self.add_variable((), "zeros", name="count")
+        self.finite_steps = self.add_variable((len(self.names),), "zeros", name="finite_steps")
 
     def update_state(self, values: dict, sample_weight=1.0):
         """Add one step.
@@ -37,6 +42,9 @@ class NamedMeans(keras.metrics.Metric):
         vector = tf.stack([tf.cast(values[name], tf.float32) for name in self.names])
         self.total.assign_add(vector * rows)
         self.count.assign_add(rows)
+        # What was once infinite or no number stays so in a sum.
+        still = tf.math.is_finite(tf.convert_to_tensor(self.total))
+        self.finite_steps.assign_add(tf.cast(still, tf.float32))
 
     def result(self) -> dict:
         """Return name -> mean."""

@@ -121,6 +121,25 @@ def test_names_of_other_scripts_and_marks_are_names(file):
     assert read_npz(file).class_names == tuple(names)
 
 
+def test_names_of_characters_that_do_not_exist(file):
+    # numpy made strings of them that no string may be, and the interpreter stopped with SystemError.
+    header = "{'descr': '%sU1', 'fortran_order': False, 'shape': (3,), }"
+    for order, kind in (("<", "<u4"), (">", ">u4")):
+        codes = np.array([97, 98, 0x110000], kind)
+        write_members(file, class_names=npy(header % order, codes.tobytes()))
+        with pytest.raises(InputError, match=r"class_names in .*toys\.npz .* no text: write names"):
+            read_npz(file)
+        codes[2] = 0x10FFFF
+        write_members(file, class_names=npy(header % order, codes.tobytes()))
+        assert read_npz(file).class_names[:2] == ("a", "b")
+
+
+def test_float16_labels(file):
+    # Compared with the largest integer, which float16 has not, they warned of an overflow.
+    np.savez(file, x_train=X, y_train=Y.astype(np.float16))
+    assert read_npz(file).y_train.tolist() == Y.tolist()
+
+
 def pipe(path):
     os.mkfifo(path)
 

@@ -65,7 +65,8 @@ def run(tmp_path_factory):
     step.mkdir(parents=True)
     model.save_weights(step / "model.weights.h5")
     metrics = [variable.numpy().tolist() for variable in model.metrics_variables]
-    state = {"epoch": 1, "step": 1, "seconds": 1.0, "history": {"loss": [1.0]}, "metrics": metrics}
+    state = {"epoch": 1, "step": 1, "seconds": 1.0, "history": {"loss": [1.0]}}
+    state |= {"metrics": metrics, "best": None, "context": {"config": CONFIG, "rollbacks": []}}
     (step / "state.json").write_text(json.dumps(state))
     return folder
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tfssvae import InputError
-from tfssvae.training import ProgressLines, exponential_ramp, linear_ramp
+from tfssvae.training import exponential_ramp, linear_ramp
 from tfssvae.weights import resolve_weights
 
 
@@ -41,47 +41,3 @@ def test_patterns_match_names_and_later_settings_win():
 def test_an_unknown_term_lists_the_known_ones():
     with pytest.raises(InputError, match=r"klz.*classification"):
         resolve_weights(["classification"], {"klz": 1.0})
-
-
-class Stream:
-    def __init__(self, terminal):
-        self.text, self.terminal = "", terminal
-
-    def isatty(self):
-        return self.terminal
-
-    def write(self, text):
-        self.text += text
-
-    def flush(self):
-        pass
-
-
-def test_progress_in_a_file_is_a_line_now_and_then_and_at_the_end():
-    stream = Stream(terminal=False)
-    progress = ProgressLines(epochs=100, stream=stream)
-    progress.on_train_begin()
-    for epoch in range(100):
-        progress.on_epoch_end(epoch, {"loss": 1.25, "accuracy": 0.5, "unlabelled_kl_z": 3.0})
-    lines = stream.text.splitlines()
-    assert len(lines) == 20
-    assert lines[-1].startswith("epoch 100/100  loss 1.25  accuracy 0.5000  took ")
-
-
-def test_progress_shows_no_accuracy_where_no_label_is_seen():
-    stream = Stream(terminal=False)
-    progress = ProgressLines(epochs=1, stream=stream, labelled=False)
-    progress.on_train_begin()
-    progress.on_epoch_end(0, {"loss": 1.0, "accuracy": 0.0, "val_accuracy": 0.25})
-    assert stream.text.startswith("epoch 1/1  loss 1.00  val_accuracy 0.2500  took ")
-
-
-def test_progress_on_a_terminal_rewrites_one_line():
-    stream = Stream(terminal=True)
-    progress = ProgressLines(epochs=3, stream=stream)
-    progress.on_train_begin()
-    for epoch in range(3):
-        progress.on_epoch_end(epoch, {"loss": 1.0})
-    assert stream.text.count("\n") == 1
-    assert stream.text.count("\r") == 3
-    assert " left" in stream.text

@@ -18,6 +18,22 @@ def not_negative(text: str) -> float:
     return value
 
 
+def add_best(parser: argparse.ArgumentParser) -> None:
+    """Add the option that takes the best epoch of a run instead of its last."""
+    parser.add_argument(
+        "--best",
+        action="store_true",
+        help="take the weights of the epoch that was best on the validation data, not the last",
+    )
+
+
+def positive(text: str) -> int:
+    """Return an integer that is 1 or more."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, got {text}")
+    return int(text)
+
+
 def port(text: str) -> int:
     """Return the number of a TCP port; 0 stands for any free one."""
     if not text.isdecimal() or int(text) > 65535:
@@ -58,3 +74,13 @@ def part(option: str, text: str, known: Mapping[str, Any]):
         return known[name](name=name, **arguments)
     except (TypeError, ValueError) as error:
         raise InputError(f"{option} {text:.80}: {first_line(error)}") from None
+
+
+def say_of(options):
+    """Return the function that says what a command does: for people, or with --json for machines.
+
+    It is imported here, for it comes with TensorFlow.
+    """
+    from tfssvae.training import messages
+
+    return messages.as_json if options.json else messages.to_people

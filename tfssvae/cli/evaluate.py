@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tfssvae.checks import InputError
+from tfssvae.cli.arguments import add_best, say_of
 
 
 def add(commands) -> None:
@@ -30,6 +31,10 @@ def add(commands) -> None:
         "judged by the classifier of this other run",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the samples (0)")
+    add_best(parser)
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON, an object a line, instead of text"
+    )
     parser.set_defaults(run=run)
 
 
@@ -39,18 +44,22 @@ def run(options) -> None:
         raise InputError(f"--samples must not be negative, got {options.samples}")
     from tfssvae import runs
 
-    model, data = runs.load_run(options.run_folder)
-    for name, value in runs.measure(model, data).items():
-        print(_figure_line(name, value))
+    say = say_of(options)
+    model, data = runs.load_run(options.run_folder, options.best)
+    figures = runs.measure(model, data)
+    say("\n".join(map(_figure_line, figures, figures.values())), event="figures", **figures)
     if options.samples:
-        bound = runs.log_likelihood(model, data, options.samples, options.seed)
-        print(f"log p(x) >= {bound:.2f} nats with {options.samples} importance samples")
+        verbose = 0 if options.json else 1
+        bound = runs.log_likelihood(model, data, options.samples, options.seed, verbose)
+        text = f"log p(x) >= {bound:.2f} nats with {options.samples} importance samples"
+        say(text, event="likelihood", log_likelihood=bound, samples=options.samples)
     if options.inception_score:
         score = runs.inception_score(model, options.inception_score, seed=options.seed)
-        print(
+        text = (
             f"Inception Score {score['mean']:.3f} ± {score['sd']:.3f} over {score['splits']} parts "
             f"of {score['images']:,} images, judged by {score['classifier']}"
         )
+        say(text, event="inception_score", **score)
 
 
 def _figure_line(name: str, value) -> str:

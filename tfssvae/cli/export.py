@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from tfssvae.cli.arguments import add_best
+
 
 def add(commands) -> None:
     """Add the command to the subparsers `commands`."""
@@ -29,6 +31,7 @@ def add(commands) -> None:
         help="also TFLite files; float16: half the size, dynamic: weights of 8 bits, a quarter",
     )
     parser.add_argument("--onnx", action="store_true", help="also ONNX files")
+    add_best(parser)
     parser.set_defaults(run=run)
 
 
@@ -40,7 +43,7 @@ def run(options) -> None:
     if any(wanted.values()):
         serving.check_extra(**wanted)
     folders = options.run_folder, options.directory
-    path, images = runs.export_run(*folders, options.version, options.score_samples)
+    path, images = runs.export_run(*folders, options.version, options.score_samples, options.best)
     print(f"wrote {path}")
     if any(wanted.values()):
         found = serving.convert(path, images, **wanted)

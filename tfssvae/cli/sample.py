@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tfssvae.cli.arguments import png
+from tfssvae.cli.arguments import add_best, png
 
 
 def add(commands) -> None:
@@ -18,6 +18,7 @@ def add(commands) -> None:
     parser.add_argument("--out", type=png, required=True, metavar="PNG", help="the picture")
     parser.add_argument("--per-class", type=int, default=8, metavar="N", help="images a row (8)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the styles (0)")
+    add_best(parser)
     parser.set_defaults(run=run)
 
 
@@ -25,6 +26,6 @@ def run(options) -> None:
     """Write the picture."""
     from tfssvae import runs
 
-    model, data = runs.load_run(options.run_folder)
+    model, data = runs.load_run(options.run_folder, options.best)
     runs.save_samples(model, options.out, data.class_names, options.per_class, options.seed)
     print(f"wrote {options.out}")

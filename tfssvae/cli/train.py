@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from tfssvae.checks import InputError
-from tfssvae.cli.arguments import assignments, not_negative, part
+from tfssvae.cli.arguments import assignments, not_negative, part, positive, say_of
 from tfssvae.models import METHODS
 from tfssvae.regularizers import REGULARIZERS
 
@@ -149,18 +149,33 @@ def add(commands) -> None:
         metavar="T",
         help="time between checkpoints, from which --resume continues (30)",
     )
+    parser.add_argument(
+        "--checkpoints", type=positive, default=2, metavar="N", help="last checkpoints kept (2)"
+    )
+    parser.add_argument(
+        "--on-divergence",
+        choices=["stop", "roll-back"],
+        default="stop",
+        help="where a term of the loss is no longer finite: stop, or go on from the last "
+        "checkpoint with half the learning rate, five times at the most (stop)",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON, an object a line, instead of text"
+    )
     parser.add_argument("--resume", type=Path, metavar="RUN", help="continue an interrupted run")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, parser=parser)
 
 
 def run(options) -> None:
     """Start a run, or continue one."""
     if options.resume is not None:
-        if options.method or options.data:
-            raise InputError("--resume takes everything else from the run folder: name only RUN")
+        if given := _given_beside_resume(options):
+            raise InputError(
+                f"--resume takes everything else from the run folder: leave out {', '.join(given)}"
+            )
         from tfssvae.runs import resume_run
 
-        resume_run(options.resume)
+        resume_run(options.resume, say_of(options))
         return
     if not options.method or not options.data:
         raise InputError(
@@ -198,10 +213,13 @@ def run(options) -> None:
         "driver": options.driver,
         "precision": options.precision,
         "checkpoint_seconds": options.checkpoint_seconds,
+        "checkpoints": options.checkpoints,
+        "on_divergence": options.on_divergence.replace("-", "_"),
     }
     from tfssvae.runs import start_run
 
-    start_run(options.out or _free_folder(options.method, options.data), config)
+    folder = options.out or _free_folder(options.method, options.data)
+    start_run(folder, config, say_of(options))
 
 
 def _model_arguments(options) -> dict:
@@ -237,3 +255,14 @@ def _free_folder(method: str, data: str) -> Path:
     while folder.exists():
         folder, number = base.with_name(f"{base.name}-{number}"), number + 1
     return folder
+
+
+def _given_beside_resume(options) -> list[str]:
+    """Return the options that differ from their defaults, as users write them."""
+    given = []
+    for action in options.parser._actions:
+        name = action.dest
+        if name in ("help", "resume", "json") or getattr(options, name) == action.default:
+            continue
+        given.append(action.option_strings[0] if action.option_strings else name.upper())
+    return given

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -66,7 +67,19 @@ def read_npz(
 def _listed(names: NDArray[Any], path: Path) -> list[Any]:
     # Before a list is made of them: names of no characters take no bytes in the file.
     limits.check_classes(names.size, f"class_names in {path}")
+    if names.dtype.kind not in "USbuif" or (names.dtype.kind == "U" and not _is_text(names)):
+        raise InputError(f"class_names in {path} are {names.dtype} that are no text: write names.")
     return names.ravel().tolist()
+
+
+def _is_text(names: NDArray[Any]) -> bool:
+    """Whether all characters exist: of others numpy makes strings that break the interpreter."""
+    if not names.dtype.itemsize:
+        return True
+    codes = np.ascontiguousarray(names).view(
+        np.dtype(np.uint32).newbyteorder(names.dtype.byteorder)
+    )
+    return codes.size == 0 or int(codes.max()) <= sys.maxunicode
 
 
 def _fits(num_names: int, *labels: NDArray[Any] | None) -> bool:

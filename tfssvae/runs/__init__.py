@@ -4,6 +4,7 @@ config.json   what was asked for         split.json   rows whose labels were see
 checkpoints/  to resume from             logs/        TensorBoard
 model.keras   the trained model          metrics.json test figures and history
 figures/      pictures                   export/      a SavedModel for serving
+sessions.json when and where it ran      diverged/    the batch that broke training
 """
 
 from tfssvae.runs.export import export_run

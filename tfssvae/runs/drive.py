@@ -1,39 +1,131 @@
-"""The training of a run: its driver, callbacks and checkpoints."""
+"""The training of a run: its driver, callbacks, checkpoints, and what follows a divergence."""
 
 from pathlib import Path
+from typing import Any
 
 import keras
 
+from tfssvae.checks import DivergenceError, InputError
 from tfssvae.core import SemiSupervisedVAE
 from tfssvae.data import Data
+from tfssvae.runs.build import build
 from tfssvae.runs.measures import EVALUATION_BATCH, has_labels
 from tfssvae.training import (
     Checkpoint,
+    DivergenceGuard,
     HiddenDivergence,
+    ProgressLines,
     TensorBoardImages,
+    restore_latest,
     train,
 )
-from tfssvae.training.progress import ProgressLines, StopWhenDiverged
+from tfssvae.training.messages import Say
+
+_MOST_ROLLBACKS = 5
 
 
-def drive(model, data: Data, config, folder: Path, state: dict) -> dict[str, list[float]]:
-    """Train with the driver of the run; return the history of all its epochs."""
-    checkpoint = Checkpoint(
-        folder / "checkpoints",
+def drive(
+    model: SemiSupervisedVAE, config: dict[str, Any], data: Data, folder: Path, say: Say
+) -> tuple[SemiSupervisedVAE, dict[str, Any]]:
+    """Train a new model of a run from its last checkpoint, or from the beginning, to the end.
+
+    A run that diverges and may roll back goes on from its last checkpoint with half the learning
+    rate, five times at the most. Nothing else has to be saved for that: a run that is killed
+    before the next checkpoint diverges and rolls back again in the same way.
+
+    Returns:
+        The trained model, and over all sessions {"seconds", "history", "best" (epoch, or None),
+        "rollbacks"}.
+
+    Raises:
+        DivergenceError: training diverged, and may not roll back or did so five times.
+        InputError: the last checkpoint is of another configuration.
+    """
+    rollbacks: list[dict[str, Any]] | None = None
+    while True:
+        state = restore_latest(model, folder / "checkpoints")
+        if rollbacks is None:
+            rollbacks = _resumed(config, state, folder, say)
+        if rollbacks:
+            model.optimizer.learning_rate = config["learning_rate"] / 2 ** len(rollbacks)
+        context = {"config": config, "rollbacks": rollbacks}
+        checkpoint = _checkpoint(config, model, data, folder / "checkpoints", state, context)
+        try:
+            _run_driver(model, data, config, folder, checkpoint, state or {}, say)
+        except DivergenceError as error:
+            if config.get("on_divergence") != "roll_back" or len(rollbacks) == _MOST_ROLLBACKS:
+                raise DivergenceError(f"{error}; start a new run with a lower rate") from None
+            step = 0 if state is None else state["step"]
+            rollbacks = [*rollbacks, {"from_step": step, "reason": str(error)}]
+            times = 2 ** len(rollbacks)
+            say(
+                f"{error}; back to the last checkpoint with a learning rate {times} times lower",
+                event="rollback",
+                **rollbacks[-1],
+            )
+            model = build(config, data)
+        else:
+            return model, {
+                "seconds": checkpoint.seconds_so_far,
+                "history": checkpoint.history,
+                "best": checkpoint.best_epoch,
+                "rollbacks": rollbacks,
+            }
+
+
+def _resumed(config: dict[str, Any], state, folder: Path, say: Say) -> list[dict[str, Any]]:
+    """Return the rollbacks before the last checkpoint, which has to be of this configuration."""
+    if state is None:
+        return []
+    say(f"resuming at step {state['step']}", event="resume", step=state["step"])
+    if not state["context"]:
+        raise InputError(f"the checkpoints of {folder} are not those of a run: start a new one")
+    trained = state["context"]["config"]
+    different = sorted(
+        f"{name} is {config.get(name)!r} and was {trained.get(name)!r}"
+        for name in {*config, *trained}
+        if config.get(name) != trained.get(name)
+    )
+    if different:
+        raise InputError(
+            f"{folder / 'config.json'} is not what its checkpoints were trained with "
+            f"({'; '.join(different)}): restore it, or start a new run"
+        )
+    return state["context"]["rollbacks"]
+
+
+def _checkpoint(config, model, data: Data, folder: Path, state, context) -> Checkpoint:
+    return Checkpoint(
+        folder,
+        keep=config.get("checkpoints", 2),
         every_seconds=config["checkpoint_seconds"],
         mid_epoch=config["driver"] == "loop",
-        history=state.get("history"),
-        seconds=state.get("seconds", 0.0),
+        best=_best_figure(model, data),
+        state=state,
+        context=context,
     )
+
+
+def _best_figure(model: SemiSupervisedVAE, data: Data) -> str | None:
+    """Return what the best epoch is chosen by: validation data only, never test data."""
+    if not len(data.validation_indices):
+        return None
+    if len(data.labelled_indices) and has_labels(data.y_validation):
+        return "val_accuracy"
+    bound = "monitor/unlabelled_bound"  # unlike the loss it does not change with its weights
+    return f"val_{bound}" if bound in model.term_means.names else "val_loss"
+
+
+def _run_driver(model, data: Data, config, folder: Path, checkpoint, state: dict, say: Say) -> None:
+    sizes = {"labelled": config["labelled"], "unlabelled": config["unlabelled"]}
+    sizes["unfeatured"] = config.get("unfeatured", 0)
+    labelled = config["labelled"] > 0
+    first = state.get("epoch", 0)
     callbacks = [
         *([HiddenDivergence(data)] if _knows_hidden_labels(model, data) else []),
+        DivergenceGuard(folder / "diverged", data, **sizes),  # before what would keep or show it
         keras.callbacks.TensorBoard(folder / "logs", write_graph=False),
-        ProgressLines(
-            config["epochs"],
-            first_epoch=state.get("epoch", 0),
-            labelled=config.get("labelled", 0) > 0,
-        ),
-        StopWhenDiverged(),  # before the checkpoint, which would keep what is lost
+        ProgressLines(config["epochs"], first_epoch=first, labelled=labelled, say=say),
         checkpoint,
     ]
     watched = data.x_validation if len(data.validation_indices) else data.x_test
@@ -51,13 +143,10 @@ def drive(model, data: Data, config, folder: Path, state: dict) -> dict[str, lis
         ),
         "verbose": 0,
     }
-    sizes = {"labelled": config["labelled"], "unlabelled": config["unlabelled"]}
-    sizes["unfeatured"] = config.get("unfeatured", 0)
     if config["driver"] == "loop":
         train(model, data, initial_epoch=state.get("epoch"), **sizes, **shared)
     else:
-        model.fit(data.train(**sizes), initial_epoch=state.get("epoch", 0), **shared)
-    return checkpoint.history
+        model.fit(data.train(**sizes), initial_epoch=first, **shared)
 
 
 def _knows_hidden_labels(model: SemiSupervisedVAE, data: Data) -> bool:

@@ -12,7 +12,11 @@ _EXAMPLES = 2000  # images that an export sees
 
 
 def export_run(
-    folder: Path, directory: Path, version: int | None = None, score_samples: int = 100
+    folder: Path,
+    directory: Path,
+    version: int | None = None,
+    score_samples: int = 100,
+    best: bool = False,
 ) -> tuple[Path, np.ndarray]:
     """Export the model of a run as `serving.export` does, with examples and where it comes from.
 
@@ -22,7 +26,7 @@ def export_run(
     Raises:
         InputError: the run is not finished or damaged, or `serving.export` refuses something.
     """
-    model, data = load_run(folder)
+    model, data = load_run(folder, best)
     metrics_file = Path(folder) / "metrics.json"
     metrics = checked_json.read_metrics(metrics_file) if metrics_file.exists() else {}
     options = {"version": version, "score_samples": score_samples}

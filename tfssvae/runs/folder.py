@@ -2,19 +2,17 @@
 
 import json
 import os
-import platform
 from pathlib import Path
 from typing import Any
 
-import keras
-
-import tfssvae
 from tfssvae import checked_json
 from tfssvae.checks import InputError
 from tfssvae.core import SemiSupervisedVAE
 from tfssvae.data import Data, load, load_split
 from tfssvae.model_files import load_model
 from tfssvae.runs import lock
+from tfssvae.training.checkpoints import load_best
+from tfssvae.training.messages import finite
 
 
 def check_free(folder: Path) -> None:
@@ -58,11 +56,17 @@ def load_run_data(folder: Path, config: dict[str, Any]) -> Data:
         raise InputError(f"{folder / 'config.json'} is damaged: {error}") from None
 
 
-def load_run(folder: Path) -> tuple[SemiSupervisedVAE, Data]:
+def load_run(folder: Path, best: bool = False) -> tuple[SemiSupervisedVAE, Data]:
     """Load the trained model of a run, and its data with the labels that it saw.
 
+    Args:
+        folder: of the run.
+        best: whether to take the weights of the best epoch instead of the last; the best is that
+            of the highest accuracy on the validation data, of the highest bound where these have
+            no labels.
+
     Raises:
-        InputError: the run has no model yet, or it is damaged.
+        InputError: the run has no model yet, or no best epoch, or it is damaged.
     """
     path = Path(folder) / "model.keras"
     if not path.exists():
@@ -79,25 +83,17 @@ def load_run(folder: Path) -> tuple[SemiSupervisedVAE, Data]:
         ) from error
     if not isinstance(model, SemiSupervisedVAE):
         raise InputError(f"{path} holds a {type(model).__name__}, which is no method of tfssvae")
+    if best:
+        load_best(model, Path(folder) / "checkpoints")
     return model, load_run_data(folder, read_config(folder))
 
 
-def environment() -> dict[str, str]:
-    """Return the versions and devices that a run depends on."""
-    import tensorflow as tf
-
-    return {
-        "tfssvae": tfssvae.__version__,
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "devices": ", ".join(device.device_type for device in tf.config.list_logical_devices()),
-    }
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a file that is either whole or not there."""
+def write_json(path: Path, content: Any) -> None:
+    """Write a file that is either whole or not there; what is not finite becomes null."""
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(content, indent=2) + "\n")
+    with open(partial, "w", encoding="utf-8") as file:
+        json.dump(finite(content), file, indent=2)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(partial, path)

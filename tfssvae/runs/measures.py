@@ -68,7 +68,9 @@ def has_labels(y: np.ndarray | None) -> bool:
     return y is not None and bool((y >= 0).any())
 
 
-def log_likelihood(model: SemiSupervisedVAE, data: Data, num_samples: int, seed: int) -> float:
+def log_likelihood(
+    model: SemiSupervisedVAE, data: Data, num_samples: int, seed: int, verbose: int = 1
+) -> float:
     """Return the mean importance-weighted bound on log p(x) of the test images, nats.
 
     The images are those of `Data.test`: dynamic binarisation becomes one fixed draw.
@@ -76,7 +78,7 @@ def log_likelihood(model: SemiSupervisedVAE, data: Data, num_samples: int, seed:
     if data.x_test is None:
         raise InputError(f"{data.name} has no test data to estimate log p(x) on")
     x = np.concatenate([images.numpy() for images, _ in data.test(EVALUATION_BATCH)])
-    return float(np.mean(model.log_likelihood(x, num_samples, seed=seed, verbose=1)))
+    return float(np.mean(model.log_likelihood(x, num_samples, seed=seed, verbose=verbose)))
 
 
 def inception_score(

@@ -1,11 +1,12 @@
 """A run from its configuration to its metrics, or from its last checkpoint on."""
 
-import time
-from collections.abc import Callable
+import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 import tfssvae
 from tfssvae.checks import InputError
@@ -13,19 +14,16 @@ from tfssvae.core import SemiSupervisedVAE
 from tfssvae.data import Data, load
 from tfssvae.runs.build import build, check_method, filled, order_of
 from tfssvae.runs.drive import drive
+from tfssvae.runs.environment import environment, note_session
 from tfssvae.runs.export import export_model
 from tfssvae.runs.figures import draw
-from tfssvae.runs.folder import check_free, environment, load_run_data, read_config, write_json
+from tfssvae.runs.folder import check_free, load_run_data, read_config, write_json
 from tfssvae.runs.lock import claimed
 from tfssvae.runs.measures import baseline, has_labels, log_likelihood, measure
-from tfssvae.training import (
-    restore_latest,
-)
-
-Say = Callable[[str], None]
+from tfssvae.training.messages import Say, to_people
 
 
-def start_run(folder: Path, config: dict[str, Any], say: Say = print) -> dict[str, Any]:
+def start_run(folder: Path, config: dict[str, Any], say: Say = to_people) -> dict[str, Any]:
     """Train a model as `config` asks and fill a new run folder; return the content of metrics.json.
 
     Args:
@@ -39,56 +37,72 @@ def start_run(folder: Path, config: dict[str, Any], say: Say = print) -> dict[st
             those in "data"), "optimizer" (serialised, such as a `training.PartOptimizer`; instead
             of Adam with the learning rate),
             "default_weights" ("recommended", "paper" or "none": the weights that "model" does not
-            set), "baseline" (False leaves out the classifier trained on the labels alone) and
+            set), "baseline" (False leaves out the classifier trained on the labels alone),
             "likelihood_samples" (numbers of importance samples with each of which log p(x) of the
-            test data is estimated).
-        say: receives a line for people at each stage.
+            test data is estimated), "checkpoints" (how many of the last are kept, 2) and
+            "on_divergence" ("stop", or "roll_back" to the last checkpoint with half the rate).
+        say: receives what there is to say at each stage, for people or for machines.
 
     Raises:
         InputError: the configuration is not as described, or the folder is taken.
+        DivergenceError: training diverged.
+        OSError: something could not be written, such as on a full disk.
     """
     check_method(config["method"], config["model"])
     check_free(folder)
     data = load(**config["data"])
-    say(data.summary())
+    _say_data(data, say)
     config = filled(config, data)
     model = build(config, data)  # what the method refuses leaves no folder behind
     with claimed(folder):
         check_free(folder)  # still: another process may have been faster
         data.save_split(folder / "split.json")
         write_json(folder / "config.json", {**config, "tfssvae": tfssvae.__version__})
-        return _train(folder, config, data, model, say)
+        return _train(folder, read_config(folder), data, model, say)
 
 
-def resume_run(folder: Path, say: Say = print) -> dict[str, Any]:
+def resume_run(folder: Path, say: Say = to_people) -> dict[str, Any]:
     """Continue an interrupted run from its last checkpoint; the result is that of a whole run.
 
     Raises:
-        InputError: the folder is not a run, or its data are not those it was started with.
+        InputError: the folder is not a run, it is finished, or its data or its configuration are
+            not those it was started with.
+        DivergenceError: training diverged.
+        OSError: something could not be written.
     """
     config = read_config(folder)
     if (folder / "metrics.json").exists():
         raise InputError(f"{folder} is finished: there is nothing to resume")
     with claimed(folder):
         data = load_run_data(folder, config)
-        say(data.summary())
+        _say_data(data, say)
         return _train(folder, config, data, build(config, data), say)
 
 
 def _train(
     folder: Path, config: dict[str, Any], data: Data, model: SemiSupervisedVAE, say: Say
 ) -> dict[str, Any]:
-    started = time.time()
-    say(_describe(config, model, data))
-    state = restore_latest(model, folder / "checkpoints")
-    if state is not None:
-        say(f"resuming at step {state['step']}")
-    history = drive(model, data, config, folder, state or {})
-    seconds = time.time() - started + (state or {}).get("seconds", 0.0)
-    model.save(folder / "model.keras")
+    say(_describe(config, model, data), event="start", run=str(folder), config=config)
+    note_session(folder, say)
+    try:
+        model, trained = drive(model, config, data, folder, say)
+        return _finish(folder, config, data, model, trained, say)
+    except (KeyboardInterrupt, OSError, tf.errors.OpError) as error:
+        command = f"tfssvae train --resume {shlex.quote(str(folder))}"
+        say(f"to continue: {command}", event="interrupted", command=command)
+        if isinstance(error, tf.errors.OpError):  # of TensorFlow's writers, as on a full disk
+            raise OSError(f"{folder} cannot be written: {error.message}") from error
+        raise
 
-    metrics: dict[str, Any] = {"seconds": round(seconds, 1), "history": history}
-    metrics["environment"] = environment()
+
+def _finish(folder: Path, config, data: Data, model, trained, say: Say) -> dict[str, Any]:
+    """Measure, draw and export a trained model; metrics.json comes last: then the run is done."""
+    model.save(folder / "model.keras")
+    metrics: dict[str, Any] = {
+        **trained,
+        "seconds": round(trained["seconds"], 1),
+        "environment": environment(),
+    }
     if data.x_test is not None:
         metrics["test"] = measure(model, data)
         for samples in config.get("likelihood_samples", ()):
@@ -98,10 +112,26 @@ def _train(
         if has_labels(data.y_test) and config["labelled"] and config.get("baseline", True):
             metrics["labels_alone"] = baseline(model, data, config)
     draw(folder / "figures", model, data, metrics)
+    shutil.rmtree(folder / "export", ignore_errors=True)  # of a session that ended before this line
     exported = export_model(model, data, config, metrics, folder / "export")
     write_json(folder / "metrics.json", metrics)
-    say(_closing(folder, metrics, exported))
+    say(_closing(folder, metrics, exported), event="done", run=str(folder), **_told(metrics))
     return metrics
+
+
+def _told(metrics: dict[str, Any]) -> dict[str, Any]:
+    names = ("seconds", "test", "labels_alone", "best")
+    return {name: metrics[name] for name in names if name in metrics}
+
+
+def _say_data(data: Data, say: Say) -> None:
+    counts = {
+        "labelled": len(data.labelled_indices),
+        "unlabelled": len(data.unlabelled_indices),
+        "validation": len(data.validation_indices),
+        "test": 0 if data.x_test is None else len(data.x_test),
+    }
+    say(data.summary(), event="data", name=data.name, classes=list(data.class_names), **counts)
 
 
 def _describe(config: dict[str, Any], model, data: Data) -> str:

@@ -11,19 +11,20 @@ from tfssvae.schedules import (
 )
 from tfssvae.training.callbacks import TensorBoardImages
 from tfssvae.training.checkpoints import Checkpoint, restore_latest
+from tfssvae.training.divergence import DivergenceGuard
 from tfssvae.training.hidden_labels import HiddenDivergence
 from tfssvae.training.loop import train
-from tfssvae.training.progress import ProgressLines, StopWhenDiverged
+from tfssvae.training.progress import ProgressLines
 
 __all__ = [
     "Checkpoint",
+    "DivergenceGuard",
     "ExponentialRamp",
     "HiddenDivergence",
     "LinearRamp",
     "PartOptimizer",
     "ProgressLines",
     "RampDown",
-    "StopWhenDiverged",
     "TensorBoardImages",
     "exponential_ramp",
     "linear_ramp",

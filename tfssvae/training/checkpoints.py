@@ -1,10 +1,12 @@
 """Checkpoints that a killed run continues from, bit for bit."""
 
 import json
+import math
 import os
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -15,6 +17,7 @@ from tfssvae.model_files import load_weights
 from tfssvae.replicas import is_chief, num_workers, workers_agree
 
 _STATE, _WEIGHTS = "state.json", "model.weights.h5"
+_STEP, _BEST = "step-", "best-"  # folders: of the last steps, and of the best epoch
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -34,8 +37,12 @@ class Checkpoint(keras.callbacks.Callback):
         every_seconds: the time between checkpoints, at the least.
         mid_epoch: whether to save within an epoch too. The compiled loop resumes anywhere, `fit`
             at the beginning of an epoch.
-        history: the logs of the epochs before, where the run was resumed.
-        seconds: of training before, where the run was resumed.
+        best: a name in the logs of an epoch, such as "val_loss": the epoch in which it was best
+            has a checkpoint of its own, which stays. Losses and errors are best when low, anything
+            else when high. None keeps no best.
+        state: what `restore_latest` returned, where the run is resumed.
+        context: what a resumed run is to know besides, such as its configuration; it is the
+            "context" of the state.
     """
 
     def __init__(
@@ -44,12 +51,17 @@ class Checkpoint(keras.callbacks.Callback):
         keep: int = 2,
         every_seconds: float = 30.0,
         mid_epoch: bool = False,
-        history: dict[str, list[float]] | None = None,
-        seconds: float = 0.0,
+        best: str | None = None,
+        state: dict[str, Any] | None = None,
+        context: dict[str, Any] | None = None,
     ):
         super().__init__()
-        self.seconds = seconds
-        self.history = {name: list(values) for name, values in (history or {}).items()}
+        state = state or {}
+        self.seconds = state.get("seconds", 0.0)
+        self.history = {name: list(v) for name, v in state.get("history", {}).items()}
+        self.best = best
+        self.best_epoch = state.get("best")
+        self.context = context or {}
         self.folder = Path(folder)
         self.keep = keep
         self.every_seconds = every_seconds
@@ -67,8 +79,10 @@ class Checkpoint(keras.callbacks.Callback):
         if not self._writes:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        for partial in self.folder.glob(".partial-*"):  # of processes that were killed
-            shutil.rmtree(partial, ignore_errors=True)
+        recorded = _name(_BEST, self.best_epoch["step"]) if self.best_epoch else ""
+        abandoned = [p for p in self.folder.glob(f"{_BEST}*") if p.name != recorded]
+        for path in [*self.folder.glob(".partial-*"), *abandoned]:  # of processes that were killed
+            shutil.rmtree(path, ignore_errors=True)
 
     def on_epoch_begin(self, epoch, logs=None):
         """Remember the epoch."""
@@ -84,6 +98,7 @@ class Checkpoint(keras.callbacks.Callback):
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(float(value))
         self._epoch = epoch + 1
+        self._keep_best(epoch + 1, logs or {})
         if self._due() or not self._alone:
             self._save(epoch + 1)
 
@@ -91,6 +106,11 @@ class Checkpoint(keras.callbacks.Callback):
         """Save the end of the run, so that more epochs can follow it."""
         if self._saved_step != int(self.model.steps_done.numpy()):
             self._save(self._epoch)
+
+    @property
+    def seconds_so_far(self) -> float:
+        """Seconds of training, in this session and those before."""
+        return self.seconds + time.monotonic() - self._began_at
 
     def _due(self) -> bool:
         return time.monotonic() - self._saved_at >= self.every_seconds
@@ -102,26 +122,54 @@ class Checkpoint(keras.callbacks.Callback):
         self._saved_at, self._saved_step = time.monotonic(), step
         if not self._writes:
             return
-        final = self.folder / f"step-{step:09d}"
-        partial = self.folder / f".partial-{os.getpid()}"
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
-        self.model.save_weights(partial / _WEIGHTS)
         state = {
             "epoch": epoch,
             "step": step,
-            "seconds": self.seconds + time.monotonic() - self._began_at,
+            "seconds": self.seconds_so_far,
             "history": self.history,
             "metrics": metrics,
+            "best": self.best_epoch,
+            "context": self.context,
         }
-        (partial / _STATE).write_text(json.dumps(state))
-        for name in (_WEIGHTS, _STATE):
-            with open(partial / name, "rb") as file:
-                os.fsync(file.fileno())
-        shutil.rmtree(final, ignore_errors=True)
-        partial.rename(final)
+        self._write(_name(_STEP, step), state)
         for old in _checkpoints(self.folder)[: -self.keep]:
             shutil.rmtree(old)
+
+    def _keep_best(self, epoch: int, logs: dict) -> None:
+        if self.best is None or not self._writes:
+            return
+        value = float(logs.get(self.best, math.nan))
+        before = self.best_epoch["value"] if self.best_epoch else -self._sign * math.inf
+        if not self._sign * value > self._sign * before:  # nor where it is no number
+            return
+        step = int(self.model.steps_done.numpy())
+        found = {"name": self.best, "value": value, "epoch": epoch, "step": step}
+        self._write(_name(_BEST, step), found)
+        self.best_epoch = found
+        for old in self.folder.glob(f"{_BEST}*"):
+            if old.name != _name(_BEST, step):
+                shutil.rmtree(old)
+
+    @property
+    def _sign(self) -> int:
+        return -1 if str(self.best).endswith(("loss", "error")) else 1
+
+    def _write(self, name: str, state: dict[str, Any]) -> None:
+        """Write the weights and `state` as a folder that is either whole or not there."""
+        final, partial = self.folder / name, self.folder / f".partial-{os.getpid()}"
+        shutil.rmtree(partial, ignore_errors=True)
+        try:
+            partial.mkdir()
+            self.model.save_weights(partial / _WEIGHTS)
+            (partial / _STATE).write_text(json.dumps(state))
+            for path in (partial / _WEIGHTS, partial / _STATE, partial):
+                _sync(path)
+            shutil.rmtree(final, ignore_errors=True)
+            partial.rename(final)
+            _sync(self.folder)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)  # a full disk is not made fuller
+            raise
 
 
 def restore_latest(model: keras.Model, folder) -> dict | None:
@@ -129,7 +177,8 @@ def restore_latest(model: keras.Model, folder) -> dict | None:
 
     Returns:
         {"epoch": the epoch to go on with, "step": steps taken, "seconds": of training, "history":
-        logs so far}, or None where there is no checkpoint.
+        logs so far, "best": the best epoch so far, "context": that of the `Checkpoint`}, or None
+        where there is no checkpoint.
 
     Raises:
         InputError: the checkpoint does not fit the model or refers to other files, or other
@@ -161,5 +210,41 @@ def restore_latest(model: keras.Model, folder) -> dict | None:
     return None
 
 
+def load_best(model: keras.Model, folder) -> dict[str, Any]:
+    """Load the weights of the best epoch into a compiled model.
+
+    Returns:
+        {"name": what was best, "value", "epoch": counted from 1, "step"}.
+
+    Raises:
+        InputError: no best epoch was kept, or it is damaged.
+    """
+    for path in sorted(Path(folder).glob(f"{_BEST}*"), reverse=True):
+        try:
+            state = checked_json.read_best(path / _STATE)
+            load_weights(model, path / _WEIGHTS)
+        except InputError as error:
+            raise InputError(
+                f"checkpoint {path} is damaged or not of this model: {error}"
+            ) from None
+        return state
+    raise InputError(
+        f"{folder} has no best epoch: it is chosen on validation data, so train with --validation"
+    )
+
+
+def _name(kind: str, step: int) -> str:
+    return f"{kind}{step:09d}"
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _checkpoints(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("step-*") if path.name[5:].isdigit())
+    return sorted(path for path in folder.glob(f"{_STEP}*") if path.name[len(_STEP) :].isdigit())

@@ -11,6 +11,7 @@ from tfssvae.checks import InputError
 from tfssvae.cli import main
 from tfssvae.report.page import Picture, Section, Table, page_html
 from tfssvae.runs import read_config
+from tfssvae.runs.build import build
 
 CONFIG = {
     "method": "m2",
@@ -114,6 +115,23 @@ def test_settings_nested_without_end(capsys, tmp_path, text):
     assert main([*command, "--set", f"latent_dim={text}"]) == 2
     assert len(capsys.readouterr().err) < 500
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("padding", ["1e400", "nan", "-1", "'a'", "None", "[1]"])
+def test_arguments_of_parts_that_are_no_numbers(capsys, tmp_path, padding):
+    # 1e400 is infinite, and no integer: OverflowError.
+    command = ["train", "m2", "--data", "digits", "--out", str(tmp_path / "run")]
+    assert main([*command, "--augment", f"crop:padding={padding}"]) == 2
+    assert "--augment crop:padding=" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["labelled", "unlabelled", "precision", "learning_rate", "seed"])
+def test_a_configuration_that_lacks_what_training_needs(name):
+    # Each was a KeyError.
+    config = {key: value for key, value in CONFIG.items() if key != name}
+    config["data"] = {key: value for key, value in config["data"].items() if key != name}
+    with pytest.raises(InputError, match=f"the configuration lacks {name}"):
+        build(config, None)
 
 
 def test_layers_beyond_memory(capsys, tmp_path):

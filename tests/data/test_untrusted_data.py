@@ -122,7 +122,7 @@ def test_names_of_other_scripts_and_marks_are_names(file):
 
 
 def test_names_of_characters_that_do_not_exist(file):
-    # numpy made strings of them that no string may be, and the interpreter stopped with SystemError.
+    # numpy made strings of them that no string may be: SystemError, out of the interpreter itself.
     header = "{'descr': '%sU1', 'fortran_order': False, 'shape': (3,), }"
     for order, kind in (("<", "<u4"), (">", ">u4")):
         codes = np.array([97, 98, 0x110000], kind)

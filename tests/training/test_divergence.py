@@ -138,7 +138,7 @@ def test_a_checkpoint_never_keeps_what_the_guard_refuses(data, tmp_path):
 def test_a_batch_that_cannot_be_kept_does_not_hide_the_divergence(data, tmp_path):
     (tmp_path / "file").touch()
     guard = DivergenceGuard(tmp_path / "file", data, **SIZES)
-    with pytest.raises(tfssvae.DivergenceError, match="sabotage.*could not be kept"):
+    with pytest.raises(tfssvae.DivergenceError, match=r"sabotage.*could not be kept"):
         run(new_model(Breaks()), data, "loop", [guard])
 
 

@@ -72,7 +72,7 @@ def part(option: str, text: str, known: Mapping[str, Any]):
     arguments = assignments([pair for pair in settings.split(",") if pair])
     try:
         return known[name](name=name, **arguments)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{option} {text:.80}: {first_line(error)}") from None
 
 

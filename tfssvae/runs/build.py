@@ -53,6 +53,7 @@ def build(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
     Raises:
         InputError: the method does not take its arguments.
     """
+    _check_whole(config)
     keras.utils.set_random_seed(config["data"]["seed"])
     try:
         with counted_variables(limits.check_free):
@@ -69,6 +70,15 @@ def build(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
     check_suits(model, data, config["method"])
     model.compile(make_optimizer(config), metrics=["accuracy"])
     return model
+
+
+def _check_whole(config: dict[str, Any]) -> None:
+    missing = {"labelled", "unlabelled", "precision", "checkpoint_seconds"} - set(config)
+    missing |= {"seed"} - set(config["data"])
+    if "optimizer" not in config:
+        missing |= {"learning_rate"} - set(config)
+    if missing:
+        raise InputError(f"the configuration lacks {', '.join(sorted(missing))}")
 
 
 def _made(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:

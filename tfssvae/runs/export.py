@@ -12,8 +12,8 @@ _EXAMPLES = 2000  # images that an export sees
 
 
 def export_run(
-    folder: Path,
-    directory: Path,
+    folder: Path | str,
+    directory: Path | str,
     version: int | None = None,
     score_samples: int = 100,
     best: bool = False,

@@ -27,7 +27,7 @@ def check_free(folder: Path) -> None:
         )
 
 
-def read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path | str) -> dict[str, Any]:
     """Return the configuration of a run.
 
     Raises:
@@ -39,7 +39,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     return checked_json.read_config(path)
 
 
-def load_run_data(folder: Path, config: dict[str, Any]) -> Data:
+def load_run_data(folder: Path | str, config: dict[str, Any]) -> Data:
     """Load the data of a run with the labels that it saw.
 
     Raises:
@@ -47,16 +47,16 @@ def load_run_data(folder: Path, config: dict[str, Any]) -> Data:
     """
     chosen = ("labels_per_class", "label_fraction", "labelled_classes", "validation")
     arguments = {name: value for name, value in config["data"].items() if name not in chosen}
-    split = load_split(folder / "split.json")
+    split = load_split(Path(folder) / "split.json")
     try:
         return load(**arguments, split=split)
     except InputError:
         raise
     except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{folder / 'config.json'} is damaged: {error}") from None
+        raise InputError(f"{Path(folder) / 'config.json'} is damaged: {error}") from None
 
 
-def load_run(folder: Path, best: bool = False) -> tuple[SemiSupervisedVAE, Data]:
+def load_run(folder: Path | str, best: bool = False) -> tuple[SemiSupervisedVAE, Data]:
     """Load the trained model of a run, and its data with the labels that it saw.
 
     Args:

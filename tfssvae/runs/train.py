@@ -20,10 +20,11 @@ from tfssvae.runs.figures import draw
 from tfssvae.runs.folder import check_free, load_run_data, read_config, write_json
 from tfssvae.runs.lock import claimed
 from tfssvae.runs.measures import baseline, has_labels, log_likelihood, measure
+from tfssvae.training.checkpoints import check_room
 from tfssvae.training.messages import Say, to_people
 
 
-def start_run(folder: Path, config: dict[str, Any], say: Say = to_people) -> dict[str, Any]:
+def start_run(folder: Path | str, config: dict[str, Any], say: Say = to_people) -> dict[str, Any]:
     """Train a model as `config` asks and fill a new run folder; return the content of metrics.json.
 
     Args:
@@ -48,6 +49,7 @@ def start_run(folder: Path, config: dict[str, Any], say: Say = to_people) -> dic
         DivergenceError: training diverged.
         OSError: something could not be written, such as on a full disk.
     """
+    folder = Path(folder)
     check_method(config["method"], config["model"])
     check_free(folder)
     data = load(**config["data"])
@@ -61,7 +63,7 @@ def start_run(folder: Path, config: dict[str, Any], say: Say = to_people) -> dic
         return _train(folder, read_config(folder), data, model, say)
 
 
-def resume_run(folder: Path, say: Say = to_people) -> dict[str, Any]:
+def resume_run(folder: Path | str, say: Say = to_people) -> dict[str, Any]:
     """Continue an interrupted run from its last checkpoint; the result is that of a whole run.
 
     Raises:
@@ -70,6 +72,7 @@ def resume_run(folder: Path, say: Say = to_people) -> dict[str, Any]:
         DivergenceError: training diverged.
         OSError: something could not be written.
     """
+    folder = Path(folder)
     config = read_config(folder)
     if (folder / "metrics.json").exists():
         raise InputError(f"{folder} is finished: there is nothing to resume")
@@ -97,7 +100,10 @@ def _train(
 
 def _finish(folder: Path, config, data: Data, model, trained, say: Say) -> dict[str, Any]:
     """Measure, draw and export a trained model; metrics.json comes last: then the run is done."""
-    model.save(folder / "model.keras")
+    check_room(model, folder)
+    partial = folder / ".partial.keras"
+    model.save(partial)
+    partial.replace(folder / "model.keras")
     metrics: dict[str, Any] = {
         **trained,
         "seconds": round(trained["seconds"], 1),

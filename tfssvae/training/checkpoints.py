@@ -1,5 +1,6 @@
 """Checkpoints that a killed run continues from, bit for bit."""
 
+import errno
 import json
 import math
 import os
@@ -17,6 +18,7 @@ from tfssvae.model_files import load_weights
 from tfssvae.replicas import is_chief, num_workers, workers_agree
 
 _STATE, _WEIGHTS = "state.json", "model.weights.h5"
+_OVERHEAD = 2048  # bytes of HDF5 for one variable, at the most
 _STEP, _BEST = "step-", "best-"  # folders: of the last steps, and of the best epoch
 
 
@@ -158,6 +160,7 @@ class Checkpoint(keras.callbacks.Callback):
         """Write the weights and `state` as a folder that is either whole or not there."""
         final, partial = self.folder / name, self.folder / f".partial-{os.getpid()}"
         shutil.rmtree(partial, ignore_errors=True)
+        check_room(self.model, self.folder)
         try:
             partial.mkdir()
             self.model.save_weights(partial / _WEIGHTS)
@@ -231,6 +234,23 @@ def load_best(model: keras.Model, folder) -> dict[str, Any]:
     raise InputError(
         f"{folder} has no best epoch: it is chosen on validation data, so train with --validation"
     )
+
+
+def check_room(model: keras.Model, folder: Path) -> None:
+    """Refuse to write a model to a disk that is full: HDF5 may take the process down with it.
+
+    Raises:
+        OSError: the weights and the state of the optimizer do not fit.
+    """
+    variables = [*model.variables, *model.optimizer.variables]
+    needed = sum(4 * math.prod(v.shape) + _OVERHEAD for v in variables)
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise OSError(
+            errno.ENOSPC,
+            f"the model needs about {needed / 2**20:.1f} MiB and {free / 2**20:.1f} MiB are free",
+            str(folder),
+        )
 
 
 def _name(kind: str, step: int) -> str:

@@ -11,7 +11,7 @@ from tfssvae.checks import InputError
 from tfssvae.cli import main
 from tfssvae.report.page import Picture, Section, Table, page_html
 from tfssvae.runs import read_config
-from tfssvae.runs.build import build
+from tfssvae.runs.build import build, make_optimizer
 
 CONFIG = {
     "method": "m2",
@@ -132,6 +132,27 @@ def test_a_configuration_that_lacks_what_training_needs(name):
     config["data"] = {key: value for key, value in config["data"].items() if key != name}
     with pytest.raises(InputError, match=f"the configuration lacks {name}"):
         build(config, None)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"learning_rate": {}},
+        {"learning_rate": {"module": "keras.optimizers", "class_name": "Adam", "config": {}}},
+        {"optimizer": {}},
+        {
+            "optimizer": {
+                "module": "keras.optimizers.schedules",
+                "class_name": "CosineDecay",
+                "config": {"initial_learning_rate": 1.0, "decay_steps": 3},
+            }
+        },
+    ],
+)
+def test_what_is_no_optimizer(part):
+    # Keras's own errors, or those of the first step.
+    with pytest.raises(InputError, match=r"cannot be used|for an optimizer"):
+        make_optimizer({**CONFIG, **part})
 
 
 def test_layers_beyond_memory(capsys, tmp_path):

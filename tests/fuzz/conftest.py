@@ -1,7 +1,7 @@
 """How long fuzzing takes: the same few examples in the suite, new ones for as long as is asked.
 
-`FUZZ_EXAMPLES=5000 pytest tests/fuzz -m "not slow"` searches for long, as does `-m slow`. Hypothesis
-prints a failing example, which belongs into a plain test beside those of the module at fault.
+`FUZZ_EXAMPLES=5000 pytest tests/fuzz -m "not slow"` searches for long, as does `-m slow`. A failing
+example is printed, and belongs into a plain test beside those of the module at fault.
 """
 
 import os

@@ -102,10 +102,22 @@ def _made(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
 
 
 def make_optimizer(config: dict[str, Any]) -> keras.optimizers.Optimizer:
-    """Return a new optimizer of the run: Adam of its learning rate, or its own."""
-    if "optimizer" in config:
-        return revived(config["optimizer"])
-    return keras.optimizers.Adam(revived(config["learning_rate"]))
+    """Return a new optimizer of the run: Adam of its learning rate, or its own.
+
+    Raises:
+        InputError: the configuration describes no optimizer.
+    """
+    try:
+        if "optimizer" not in config:
+            return keras.optimizers.Adam(revived(config["learning_rate"]))
+        optimizer = revived(config["optimizer"])
+    except InputError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the learning rate cannot be used: {limits.first_line(error)}") from error
+    if not isinstance(optimizer, keras.optimizers.Optimizer):
+        raise InputError(f"the configuration has a {type(optimizer).__name__} for an optimizer")
+    return optimizer
 
 
 def revived(value):

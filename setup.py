@@ -50,6 +50,7 @@ setup(
         "matplotlib>=3.8,<4",
         "pillow>=10",
         "psutil>=5.9",
+        "h5py>=3.10,<4",
         "setuptools>=68",  # tensorflow-probability imports distutils, gone from Python 3.12 on
     ],
     extras_require={

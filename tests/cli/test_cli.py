@@ -60,6 +60,7 @@ def test_a_run_folder_holds_everything(run):
         "logs",
         "metrics.json",
         "model.keras",
+        "sessions.json",
         "split.json",
     }
     for picture in ("reconstructions", "samples", "confusion", "calibration", "history"):
@@ -249,7 +250,11 @@ BAD = {
     "no epochs": ([*TRAIN, "--epochs", "0"], "at least 1"),
     "bad rate": ([*TRAIN, "--learning-rate", "0"], "positive"),
     "validation is no number": ([*TRAIN, "--validation", "nan"], "validation must be"),
-    "resume with data": (["train", "m2", "--resume", "x"], "only RUN"),
+    "resume with a method": (["train", "m2", "--resume", "x"], "leave out METHOD"),
+    "resume with more": (
+        ["train", "--resume", "x", "--epochs", "9", "--seed", "1"],
+        "leave out --epochs, --seed",
+    ),
     "resume nothing": (["train", "--resume", "nowhere"], "not a run folder"),
     "evaluate nothing": (["evaluate", "nowhere"], "not a run folder"),
 }
@@ -338,10 +343,11 @@ def test_a_run_without_labelled_rows_in_its_batches_ends_well(tmp_path, capsys):
 def test_a_run_that_diverges_stops_and_says_so(driver, tmp_path, capsys):
     folder = tmp_path / "run"
     rate = ["--learning-rate", "1e20", "--epochs", "50", "--driver", driver]
-    assert main([*TRAIN, *rate, "--out", str(folder)]) == 2
+    assert main([*TRAIN, *rate, "--out", str(folder)]) == 3
     printed = capsys.readouterr()
-    assert "training diverged" in printed.err
-    assert "learning rate" in printed.err
+    assert "training diverged in step 1" in printed.err
+    assert "lower rate" in printed.err
+    assert (folder / "diverged" / "step-000000001.npz").exists()
     assert "epoch 10/50" not in printed.out
     assert not (folder / "model.keras").exists()
 

@@ -31,8 +31,12 @@ def start(*arguments):
 
 
 def kill_somewhere(process, chance) -> bool:
-    """Kill a session at a random moment; return whether it still ran."""
-    if chance.random() < 0.2:
+    """Kill a session at a random moment, or let it be; return whether it was killed."""
+    kind = chance.random()
+    if kind < 0.2:
+        process.communicate()
+        return False
+    if kind < 0.4:
         time.sleep(chance.uniform(0, 6))  # also while it starts
     else:
         for _ in range(3):  # data, start, and where it resumes

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tfssvae
-from tfssvae.training import Checkpoint, restore_latest, train
+from tfssvae.training import Checkpoint, checkpoints, restore_latest, train
 
 
 def new_model(latent_dim=2):
@@ -73,6 +73,16 @@ def test_the_end_is_saved_even_when_no_checkpoint_was_due(tmp_path, data):
     assert [p.name for p in tmp_path.iterdir()] == ["step-000000002"]
 
 
+def test_a_session_without_an_epoch_leaves_the_checkpoint_as_it_is(folder, data):
+    model = new_model()
+    state = restore_latest(model, folder)
+    saving = Checkpoint(folder, state=state)
+    model.fit(data.train(50, 1388), initial_epoch=3, epochs=3, verbose=0, callbacks=[saving])
+    again = restore_latest(new_model(), folder)
+    assert {**again, "seconds": 0.0} == {**state, "seconds": 0.0}
+    assert again["epoch"] == 3
+
+
 def test_a_folder_that_cannot_be_made_is_known_before_training(tmp_path, data):
     (tmp_path / "file").write_text("")
     model = new_model()
@@ -131,3 +141,55 @@ def test_weights_in_another_file_are_refused(folder):
         root["link"] = h5py.ExternalLink("/etc/secret.h5", "data")
     with pytest.raises(tfssvae.InputError, match="points to another place or file"):
         restore_latest(new_model(), folder)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing after it happens."""
+
+
+_WRITES = ["mkdir", "save", "text", "fsync", "fsync", "fsync", "remove", "rename", "fsync", "old"]
+
+
+def kill_at(monkeypatch, number):
+    """Let the checkpoint's `number`-th operation on files, of those in _WRITES, not happen."""
+    done = []
+
+    def watched(owner, name, kind):
+        original = getattr(owner, name)
+
+        def operation(*arguments, **options):
+            done.append(kind)
+            if len(done) > number:
+                raise Killed(kind)
+            return original(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, operation)
+
+    watched(checkpoints.Path, "mkdir", "mkdir")
+    watched(checkpoints.Path, "write_text", "text")
+    watched(checkpoints.Path, "rename", "rename")
+    watched(checkpoints.os, "fsync", "fsync")
+    watched(checkpoints.shutil, "rmtree", "remove")
+    return done
+
+
+@pytest.mark.parametrize("number", range(12))
+def test_a_write_cut_off_at_any_operation_leaves_a_whole_checkpoint(number, folder, monkeypatch):
+    saving = Checkpoint(folder, keep=2, every_seconds=0)
+    model = new_model()
+    restore_latest(model, folder)
+    saving.set_model(model)
+    saving.on_train_begin()
+    model.steps_done.assign_add(1)
+    done = kill_at(monkeypatch, number)
+    try:
+        saving.on_epoch_end(3, {"loss": 1.0})
+    except Killed:
+        finished = False
+    else:
+        finished = True
+    monkeypatch.undo()
+    state = restore_latest(new_model(), folder)
+    assert state["step"] == 4 if finished else state["step"] in (3, 4)
+    assert finished == (len(done) <= number)
+    assert number < 11 or finished, "every operation was cut off once"

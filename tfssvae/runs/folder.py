@@ -17,6 +17,9 @@ from tfssvae.training.messages import finite
 
 def check_free(folder: Path) -> None:
     """Refuse a folder that holds anything but the traces of a start that was cut off."""
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not os.access(nearest, os.W_OK):
+        raise InputError(f"{nearest} may not be written to: choose another --out")
     if not folder.exists():
         return
     begun = {"split.json", lock.NAME}

@@ -68,7 +68,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.keep = keep
         self.every_seconds = every_seconds
         self.mid_epoch = mid_epoch
-        self._epoch = 0
+        self._epoch: int | None = None  # none has begun
         self._saved_at = self._began_at = 0.0
         self._saved_step = -1
         self._alone = self._writes = True
@@ -92,7 +92,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Save in mid-epoch where asked to."""
-        if self.mid_epoch and self._alone and self._due():
+        if self.mid_epoch and self._alone and self._epoch is not None and self._due():
             self._save(self._epoch)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -106,7 +106,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         """Save the end of the run, so that more epochs can follow it."""
-        if self._saved_step != int(self.model.steps_done.numpy()):
+        if self._epoch is not None and self._saved_step != int(self.model.steps_done.numpy()):
             self._save(self._epoch)
 
     @property

@@ -1,0 +1,222 @@
+"""Runs that are ended, cut off or tampered with: what they say, and what they go on with."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfssvae
+from tfssvae import runs
+from tfssvae.cli import main
+from tfssvae.runs.build import build
+from tfssvae.runs.drive import drive
+from tfssvae.runs.environment import note_session
+from tfssvae.training import messages
+
+TRAIN = [
+    *["train", "m2", "--data", "digits", "--labels-per-class", "5", "--unlabelled", "200"],
+    *["--set", "hidden=(8, 8)", "--set", "latent_dim=2", "--driver", "fit"],
+]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run in a folder with an odd name, and what it said as JSON."""
+    folder = tmp_path_factory.mktemp("räksmörgås %d 'quoted' ") / "a run"
+    options = ["--epochs", "4", "--validation", "100", "--checkpoint-seconds", "0"]
+    command = [*TRAIN, *options, "--checkpoints", "3", "--json", "--out", str(folder)]
+    result = subprocess.run(
+        [sys.executable, "-m", "tfssvae", *command], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    return folder, [json.loads(line) for line in result.stdout.splitlines()]
+
+
+@pytest.fixture
+def unfinished(run, tmp_path):
+    """The same run as if it had been killed after its third epoch."""
+    folder = tmp_path / "run"
+    shutil.copytree(run[0], folder)
+    for path in (folder / "checkpoints").glob("*-000000028"):
+        shutil.rmtree(path)
+    for name in ("metrics.json", "model.keras"):
+        (folder / name).unlink()
+    return folder
+
+
+def last_error(capsys):
+    complaint = capsys.readouterr().err
+    assert complaint.count("\n") == 1
+    return complaint
+
+
+def test_machines_are_told_everything_in_json_lines(run):
+    folder, lines = run
+    events = [line["event"] for line in lines]
+    assert events == ["data", "start", *["epoch"] * 4, "done"]
+    assert lines[0]["labelled"] == 50
+    assert lines[0]["validation"] == 100
+    assert lines[1]["config"]["method"] == "m2"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert [line["logs"]["loss"] for line in lines[2:6]] == metrics["history"]["loss"]
+    assert lines[-1]["test"] == metrics["test"]
+    assert all(line["time"] > 1.7e9 for line in lines)
+
+
+def test_the_best_epoch_is_that_of_the_highest_validation_accuracy(run, capsys):
+    folder, _ = run
+    metrics = json.loads((folder / "metrics.json").read_text())
+    accuracies = metrics["history"]["val_accuracy"]
+    best = int(np.argmax(accuracies)) + 1
+    assert metrics["best"] == {
+        "name": "val_accuracy",
+        "value": max(accuracies),
+        "epoch": best,
+        "step": best * 7,
+    }
+    names = sorted(path.name for path in (folder / "checkpoints").iterdir())
+    assert names == [f"best-{best * 7:09d}", *(f"step-{step:09d}" for step in (14, 21, 28))]
+    model, data = runs.load_run(folder, best=True)
+    predicted = model.predict(data.x_validation, verbose=0).argmax(axis=1)
+    assert (predicted == data.y_validation).mean() == pytest.approx(max(accuracies))
+    assert main(["evaluate", str(folder), "--best", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["accuracy"] == pytest.approx(
+        (model.predict(data.x_test, verbose=0).argmax(axis=1) == data.y_test).mean()
+    )
+
+
+def test_without_validation_there_is_no_best_epoch(run, tmp_path, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(run[0], folder)
+    for path in (folder / "checkpoints").glob("best-*"):
+        shutil.rmtree(path)
+    assert main(["evaluate", str(folder), "--best"]) == 2
+    assert "--validation" in last_error(capsys)
+
+
+def test_a_run_ends_the_same_wherever_it_goes_on(run, unfinished):
+    runs.resume_run(unfinished, say=lambda *_, **__: None)
+    for one, other in zip(
+        *(runs.load_run(folder)[0].get_weights() for folder in (run[0], unfinished)), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+    metrics = [json.loads((f / "metrics.json").read_text()) for f in (run[0], unfinished)]
+    for name in ("history", "best", "test"):
+        assert metrics[0][name] == metrics[1][name]
+    assert [path.name for path in (unfinished / "export").iterdir()] == ["1"]
+    assert len(json.loads((unfinished / "sessions.json").read_text())) == 2
+
+
+def test_a_changed_configuration_is_refused_and_named(unfinished, capsys):
+    path = unfinished / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, "learning_rate": 0.5, "epochs": 4}))
+    assert main(["train", "--resume", str(unfinished)]) == 2
+    assert "learning_rate is 0.5 and was 0.001" in last_error(capsys)
+
+
+def test_another_environment_is_said_and_no_obstacle(tmp_path):
+    said, path = [], tmp_path / "sessions.json"
+    for _ in range(2):
+        note_session(tmp_path, lambda text, **fields: said.append((text, fields)))
+    assert said == []
+    sessions = json.loads(path.read_text())
+    assert [set(session) for session in sessions] == [{"started", "environment"}] * 2
+    sessions[0]["environment"]["tensorflow"] = "2.20.0"
+    path.write_text(json.dumps(sessions))
+    note_session(tmp_path, lambda text, **fields: said.append((text, fields)))
+    ((text, fields),) = said
+    assert f"another tensorflow (2.20.0, now {tf.__version__})" in text
+    assert fields == {"event": "environment"}
+    path.write_text("{")
+    note_session(tmp_path, messages.to_people)
+    assert len(json.loads(path.read_text())) == 1, "what cannot be read begins anew"
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGTERM, 143),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
+    ],
+)
+def test_a_run_that_is_told_to_stop_says_how_to_continue(number, code, tmp_path):
+    folder = tmp_path / "it's a run"
+    command = [*TRAIN, "--epochs", "9999", "--json", "--out", str(folder)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tfssvae", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    while json.loads(process.stdout.readline())["event"] != "epoch":
+        pass
+    os.kill(process.pid, number)
+    printed, complaint = process.communicate(timeout=60)
+    assert process.returncode == code
+    *_, interrupted, error = map(json.loads, printed.splitlines())
+    assert interrupted["command"] == f"tfssvae train --resume '{tmp_path}/it'\"'\"'s a run'"
+    assert error["code"] == code
+    assert "Traceback" not in complaint
+
+
+def test_a_disk_that_fills_up_is_exit_code_one_and_says_how_to_continue(
+    tmp_path, monkeypatch, capsys
+):
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    folder = tmp_path / "run"
+    assert main([*TRAIN, "--epochs", "1", "--out", str(folder)]) == 1
+    printed = capsys.readouterr()
+    assert "0.0 MiB are free" in printed.err
+    assert f"tfssvae train --resume {folder}" in printed.out
+
+
+def driven(folder, data, rate):
+    config = {
+        "method": "m2",
+        "data": {"seed": 0},
+        "model": {"hidden": [8, 8], "latent_dim": 2},
+        "precision": "float32",
+        "learning_rate": rate,
+        **{"epochs": 2, "labelled": 50, "unlabelled": 200, "driver": "fit"},
+        **{"checkpoint_seconds": 0, "on_divergence": "roll_back"},
+    }
+    said = []
+    found = drive(build(config, data), config, data, folder, lambda *a, **f: said.append((a, f)))
+    return *found, said
+
+
+@pytest.fixture(scope="module")
+def data():
+    return tfssvae.data.load("digits", labels_per_class=5)
+
+
+def test_a_run_rolls_back_with_half_the_rate_and_ends(tmp_path, data):
+    model, trained, said = driven(tmp_path, data, 1e4)
+    rollbacks = trained["rollbacks"]
+    assert 1 <= len(rollbacks) <= 5
+    assert "training diverged in step" in rollbacks[0]["reason"]
+    assert [fields for _, fields in said if fields["event"] == "rollback"] == [
+        {"event": "rollback", **rollback} for rollback in rollbacks
+    ]
+    assert float(model.optimizer.learning_rate) == pytest.approx(1e4 / 2 ** len(rollbacks))
+    assert len(trained["history"]["loss"]) == 2
+    assert np.isfinite(trained["history"]["loss"]).all()
+    (state,) = [
+        json.loads(path.read_text()) for path in tmp_path.glob("checkpoints/*14/state.json")
+    ]
+    assert state["context"]["rollbacks"] == rollbacks, "a resumed run goes on with its rate"
+
+
+def test_a_run_that_rolls_back_in_vain_stops(tmp_path, data):
+    with pytest.raises(tfssvae.DivergenceError, match="lower rate"):
+        driven(tmp_path, data, 1e30)

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs clean
 
 demo: $(VENV)/.installed
 	@rm -rf runs/demo
@@ -20,8 +20,12 @@ lint: $(VENV)/.installed-test
 	@$(BIN)/mypy
 	@echo "make lint: no findings."
 
+docs: $(VENV)/.installed-test
+	@$(BIN)/python -m mkdocs build --quiet --strict
+	@echo "make docs: the site is in site/; look at it with $(BIN)/python -m http.server -d site"
+
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache runs/demo
+	rm -rf $(VENV) build site *.egg-info .pytest_cache .mypy_cache .ruff_cache runs/demo
 
 $(VENV)/bin/python:
 	@echo "creating $(VENV) with $$($(PYTHON) --version)"

@@ -25,6 +25,14 @@ CONVERT = [
     "onnxruntime>=1.22,<2",
 ]
 
+DOCS = [
+    "mkdocs>=1.6,<2",
+    "mkdocs-material>=9.6,<10",
+    "mkdocstrings[python]>=1,<2",
+    "pymdown-extensions<12; python_version < '3.11'",  # mkdocstrings for 3.10 breaks with newer
+    "latex2mathml>=3.78,<4",  # equations without a script or a font from the network
+]
+
 setup(
     name="tfssvae",
     version=VERSION,
@@ -66,7 +74,9 @@ setup(
             "hypothesis>=6.130,<7",
             *SERVING,
             *CONVERT,
+            *DOCS,
         ],
+        "docs": DOCS,
         "serving": SERVING,
         "bench": ["torch>=2.4"],  # to compare with; a build for the CPU does
         "fuzz": ["atheris>=3,<4"],  # wheels are for Linux

@@ -29,6 +29,10 @@ class Registry(Mapping):
     def __repr__(self) -> str:
         return f"{self._title}({', '.join(self._paths)})"
 
+    def class_names(self) -> list[str]:
+        """Return what the classes are called, without importing them."""
+        return [path.partition(":")[2] for path in self._paths.values()]
+
     def import_all(self) -> None:
         """Import every class, which registers it with Keras."""
         for name in self:

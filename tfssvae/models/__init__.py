@@ -22,6 +22,8 @@ METHODS = Registry(
     },
 )
 
+__all__ = ["METHODS", *METHODS.class_names()]
+
 
 def register() -> None:
     """Import whatever a saved model may hold, so that `keras.saving.load_model` finds it."""

@@ -13,6 +13,8 @@ REGULARIZERS = Registry(
     },
 )
 
+__all__ = ["REGULARIZERS", "Regularizer", *REGULARIZERS.class_names()]
+
 
 def __getattr__(name: str):
     if name == "Regularizer":

@@ -182,5 +182,5 @@ def _free_class_lines(columns: dict[str, dict[str, Any]]) -> dict[str, str]:
 def _filled(template: str, figures: dict[str, Any]) -> str:
     try:
         return template.format_map(figures)
-    except KeyError:
+    except (KeyError, IndexError, TypeError, ValueError):  # none, or of another kind: not ours
         return _UNMEASURED

@@ -33,6 +33,8 @@ DOCS = [
     "latex2mathml>=3.78,<4",  # equations without a script or a font from the network
 ]
 
+SWEEP = ["optuna>=5,<6"]  # before 5 its sampler drew arguments one by one unless asked
+
 setup(
     name="tfssvae",
     version=VERSION,
@@ -58,6 +60,7 @@ setup(
         "matplotlib>=3.8,<4",
         "pillow>=10",
         "psutil>=5.9",
+        "h5py>=3.10,<4",
         "setuptools>=68",  # tensorflow-probability imports distutils, gone from Python 3.12 on
     ],
     extras_require={
@@ -70,13 +73,17 @@ setup(
             "scikit-image>=0.25",
             "selenium>=4.20,<5",  # of the page, where Chromium and its driver are installed
             "pyyaml>=6,<7",
+            "hypothesis>=6.130,<7",
             *SERVING,
             *CONVERT,
             *DOCS,
+            *SWEEP,
         ],
         "docs": DOCS,
+        "sweep": SWEEP,
         "serving": SERVING,
         "bench": ["torch>=2.4"],  # to compare with; a build for the CPU does
+        "fuzz": ["atheris>=3,<4"],  # wheels are for Linux
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
     },
     entry_points={"console_scripts": ["tfssvae=tfssvae.cli:main"]},

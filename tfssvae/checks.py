@@ -20,8 +20,27 @@ _SHOWN_NAMES = 20
 _SUM_TOLERANCE = 1e-2
 
 
+def printable(text: str) -> str:
+    r"""Text on one line, with what steers a terminal, or what it cannot show, as escapes.
+
+    >>> print(printable("a\x1b[2J" + chr(10) + "é"))
+    a\x1b[2J\né
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 class InputError(ValueError):
-    """Bad input from the user; the message says what was expected, what came, what to do."""
+    """Bad input from the user; the message says what was expected, what came, what to do.
+
+    Names that stand in files come into it: it is made printable.
+    """
+
+    def __init__(self, message: object = ""):
+        super().__init__(printable(str(message)))
+
+
+class SettingError(InputError):
+    """Settings of a run that its method refuses."""
 
 
 class DivergenceError(ArithmeticError):
@@ -102,6 +121,7 @@ def check_labels(
     if array.ndim != 1:
         raise InputError(f"{name} must have one label per example, (n,), got {array.shape}.")
     if array.dtype.kind == "f":
+        array = array.astype(np.float64)  # float16 cannot be compared with the largest integers
         _refuse_labels(array, ~np.isfinite(array), name, "must be finite numbers")
         _refuse_labels(array, array != np.floor(array), name, "must be whole numbers")
     low = -1 if allow_unlabelled else 0

@@ -4,7 +4,7 @@ import json
 import math
 import os
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,7 @@ from tfssvae.data import load
 from tfssvae.data.pipeline import training_order
 from tfssvae.recipes import TABLES
 from tfssvae.recipes.table import Row, Table, rows_per_step
-from tfssvae.report.groups import unnumbered
-from tfssvae.report.run import read_metrics
+from tfssvae.training.messages import Say, to_people
 
 Results = dict[str, dict[int, dict[str, Any]]]
 """Row -> seed -> the content of metrics.json."""
@@ -33,7 +32,7 @@ def reproduce(
     rows: Sequence[str] | None = None,
     out: Path | None = None,
     data_dir: str | None = None,
-    say: Callable[[str], None] = print,
+    say: Say = to_people,
 ) -> Path:
     """Run the rows of a published table on one data set, once for each seed.
 
@@ -49,7 +48,7 @@ def reproduce(
         out: folder of the runs and of table.md and table.json, and of figure.png where the paper
             has a figure; None: under runs/reproduce.
         data_dir: see `data.load`.
-        say: receives a line for people at each stage.
+        say: receives what there is to say at each stage, for people or for machines.
 
     Returns:
         The folder.
@@ -72,7 +71,7 @@ def reproduce(
             folder = out / f"{row.name}-seed{seed}"
             say(f"\n== {row.title}, seed {seed}: {folder}")
             config = _config(table, row, data, data_dir, seed, epochs)
-            results[row.name][seed] = _result(folder, config, say)
+            results[row.name][seed] = runs.complete_run(folder, config, say)
             text = _markdown(table, chosen, results, name, data, epochs)
             _write(out / "table.md", text)
             _write(out / "table.json", _json(table, chosen, results, name, data, epochs))
@@ -145,23 +144,6 @@ def _spread_evenly(labels: int, arguments: dict[str, Any]) -> dict[str, int]:
     classes = np.unique(data.hidden_labels[data.hidden_labels >= 0])
     each, over = divmod(labels, len(classes))
     return {data.class_names[k]: each + (n < over) for n, k in enumerate(classes)}
-
-
-def _result(folder: Path, config: dict[str, Any], say) -> dict[str, Any]:
-    """Return the metrics of a run: of the finished one, or after training the rest of it."""
-    if not (folder / "config.json").exists():
-        return runs.start_run(folder, config, say)
-    found = runs.read_config(folder)
-    asked = json.loads(json.dumps(config))
-    different = sorted(key for key in asked if unnumbered(found.get(key)) != unnumbered(asked[key]))
-    if different:
-        raise InputError(
-            f"{folder} was run with another {', '.join(different)}: choose another --out"
-        )
-    if (folder / "metrics.json").exists():
-        say("finished before")
-        return read_metrics(folder)
-    return runs.resume_run(folder, say)
 
 
 def _figures(results: Results, row: Row, metric: str) -> dict[int, float]:

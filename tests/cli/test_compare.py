@@ -153,7 +153,7 @@ def test_the_terminal_shows_the_table_and_the_page_the_pictures(
     assert "accuracy 85.00% ± 2.89% 90.00% ± 3.54%" in lines
     low, high = (2 + sign * scipy.stats.t.ppf(0.975, 2) / math.sqrt(3) for sign in (-1, 1))
     assert f"accuracy +2.00 ± 0.58 [{low:+.2f}, {high:+.2f}] points, n = 3" in lines
-    assert f"wrote {out}" in printed.err
+    assert f"wrote {out}" in printed.out
     page = Page(out.read_text())
     assert_alone(page)
     assert page.headings[0] == "plain and better on digits"
@@ -177,7 +177,8 @@ def test_json_and_a_folder_of_runs(made, tmp_path, capsys, monkeypatch):
     finally:
         shutil.rmtree(made / "begun")
     printed = capsys.readouterr()
-    content = json.loads(printed.out)
+    content, page = map(json.loads, printed.out.splitlines())
+    assert (content["event"], page["event"]) == ("comparison", "page")
     assert set(content["groups"]) == {"plain", "better"}
     assert "begun is not finished and left out" in printed.err
 

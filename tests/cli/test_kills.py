@@ -60,8 +60,8 @@ def outcome(folder):
 def test_runs_killed_at_random_moments_end_bit_equal(driver, tmp_path):
     chance = random.Random(driver)
     command = [*_TRAIN, "--driver", driver, "--json"]
-    whole = start(*command, "--out", tmp_path / "whole")
-    whole.communicate()
+    with start(*command, "--out", tmp_path / "whole") as whole:
+        whole.communicate()
     assert whole.returncode == 0
     expected = outcome(tmp_path / "whole")
     kills = sessions = runs = 0
@@ -70,8 +70,8 @@ def test_runs_killed_at_random_moments_end_bit_equal(driver, tmp_path):
         while not (folder / "metrics.json").exists():
             began = (folder / "config.json").exists()
             arguments = ["--resume", folder] if began else [*command[1:], "--out", folder]
-            session = start("train", *arguments, *(["--json"] if began else []))
-            kills += kill_somewhere(session, chance)
+            with start("train", *arguments, *(["--json"] if began else [])) as session:
+                kills += kill_somewhere(session, chance)
             sessions += 1
             assert session.returncode in (0, -signal.SIGKILL)
         weights, *rest = outcome(folder)

@@ -79,6 +79,7 @@ def config(**changes):
     base = {"method": "m2", "model": {"latent_dim": 3, "hidden": [4, 5]}, "epochs": 2}
     base |= {"labelled": 0, "unlabelled": 50, "unfeatured": 0, "learning_rate": 0.002}
     base |= {"driver": "loop", "precision": "float32", "checkpoint_seconds": 30.0, "tfssvae": "1"}
+    base |= {"checkpoints": 2, "on_divergence": "roll_back"}
     return {**base, "data": source, **changes}
 
 
@@ -88,6 +89,7 @@ def test_the_command_says_what_the_run_was_told():
     options = make_parser().parse_args(words[1:])
     assert (options.method, options.data, options.seed) == ("m2", "a b.npz", 3)
     assert (options.labelled, options.unlabelled, options.learning_rate) == (0, 50, 0.002)
+    assert options.on_divergence == "roll-back"
     assert (options.grey, options.image_size) == (True, [8, 8])
     assert _model_arguments(options) == {"latent_dim": 3, "hidden": [4, 5]}
 

@@ -9,7 +9,7 @@ import tfssvae
 from tfssvae import reproduce, runs
 from tfssvae.cli import main
 from tfssvae.recipes import TABLES
-from tfssvae.report.groups import unnumbered
+from tfssvae.runs.complete import unnumbered
 
 ARGUMENTS = ["reproduce", "mier/table1", "--data", "digits", "--epochs", "1", "--rows", "lvae"]
 
@@ -52,7 +52,7 @@ def test_the_figure_of_a_paper_is_drawn_from_the_models_of_the_first_seed(tmp_pa
 
     test = {"error": 0.25, "kl_to_prior": 1.5, "recall": [1, 1]}
     monkeypatch.setattr(runs, "load_run", load_run)
-    monkeypatch.setattr(runs, "start_run", lambda *_: {"seconds": 1.0, "test": test})
+    monkeypatch.setattr(runs, "complete_run", lambda *_: {"seconds": 1.0, "test": test})
     arguments = ["reproduce", "exon/figure6", "--data", "digits", "--epochs", "1"]
     rows = ["--rows", "distance=8", "distance=32", "--seeds", "3", "4", "--out", str(tmp_path)]
     assert main([*arguments, *rows]) == 0
@@ -67,12 +67,12 @@ def test_the_figure_of_a_paper_is_drawn_from_the_models_of_the_first_seed(tmp_pa
 def fake_runs(monkeypatch, tests):
     """Stand in for training: each row's run has the test figures given under its name."""
 
-    def start_run(folder, *_):
+    def complete_run(folder, *_):
         figures = {"recall": [1] * 10, "error": 0.25, **tests[folder.name.partition("-seed")[0]]}
         history = {"val_monitor/unlabelled_bound": [-9.0, -8.0], "val_accuracy": [0.5, 0.75]}
         return {"seconds": 1.0, "test": figures, "history": history}
 
-    monkeypatch.setattr(runs, "start_run", start_run)
+    monkeypatch.setattr(runs, "complete_run", complete_run)
 
 
 def test_a_figure_of_training_needs_no_models(tmp_path, monkeypatch):

@@ -256,7 +256,7 @@ def not_json(folder):
         change("cut off", shape=[2**32, 2**32, 1]),
         change("cut off", shape=[2**31, 2**31, 2]),
         change("class_names must be", class_names="abc"),
-        change("class_names must be", class_names=["a", "a", "b"]),
+        change("must differ", class_names=["a", "a", "b"]),
         change("must be text", class_names=[1, 2, 3]),
         change("must be text", name={}),
         change("must be text", fingerprint=5),

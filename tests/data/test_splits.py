@@ -243,7 +243,7 @@ def test_damaged_split_files_are_refused(tmp_path, content, message):
 
 
 def test_missing_split_file(tmp_path):
-    with pytest.raises(InputError, match=r"none\.json cannot be read: No such file"):
+    with pytest.raises(InputError, match=r"no file .*none\.json"):
         splits.load_split(tmp_path / "none.json")
 
 

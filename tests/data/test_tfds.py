@@ -1,5 +1,6 @@
 """tensorflow-datasets, on real files that tfds itself writes here. Nothing needs a network."""
 
+import shutil
 import socket
 import time
 
@@ -172,3 +173,36 @@ def test_unreachable_network_is_told_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr(library.core.DatasetBuilder, "download_and_prepare", fail)
     with pytest.raises(InputError, match=r"downloading it failed: broken pipe\. Prepare it"):
         load("tfds:kmnist", data_dir=tmp_path)
+
+
+def copied(data_dir, tmp_path):
+    return shutil.copytree(data_dir, tmp_path / "copy"), "tiny_toys/1.0.0"
+
+
+def test_data_that_ask_to_import_a_module_are_refused(data_dir, tmp_path, monkeypatch):
+    # tfds imports the module of whatever class a feature says to be.
+    sprung = tmp_path / "sprung"
+    (tmp_path / "evil_module.py").write_text(f"open({str(sprung)!r}, 'w').close()")
+    monkeypatch.syspath_prepend(tmp_path)
+    folder, version = copied(data_dir, tmp_path)
+    features = folder / version / "features.json"
+    text = features.read_text()
+    key = '"pythonClassName": "tensorflow_datasets.core.features.text_feature.Text"'
+    assert key in text
+    features.write_text(text.replace(key, '"pythonClassName": "evil_module.Text"'))
+    with pytest.raises(InputError, match=r"features\.json asks to import 'evil_module\.Text'"):
+        load("tfds:tiny_toys", data_dir=folder)
+    assert not sprung.exists()
+    import tensorflow_datasets as library
+
+    with pytest.raises(Exception, match="evil_module"):
+        library.builder("tiny_toys", data_dir=folder)
+    assert sprung.exists(), "the trap would have caught a loader that trusts the file"
+
+
+def test_damaged_records_are_named(data_dir, tmp_path):
+    folder, version = copied(data_dir, tmp_path)
+    (record,) = (folder / version).glob("*train*.tfrecord*")
+    record.write_bytes(record.read_bytes()[:-1000] + bytes(1000))
+    with pytest.raises(InputError, match='"tfds:tiny_toys" is damaged'):
+        load("tfds:tiny_toys", data_dir=folder)

@@ -12,8 +12,8 @@ from tfssvae import runs
 from tfssvae.evaluation.curves import ACCURACY, BOUND
 from tfssvae.recipes import TABLES
 from tfssvae.recipes.shot_vae import perceptron_settings, wide_settings
-from tfssvae.report.groups import unnumbered
 from tfssvae.reproduce import reproduce
+from tfssvae.runs.complete import unnumbered
 from tfssvae.weights import resolve_weights
 
 OURS = [name for name in TABLES if name.startswith("shot_vae/")]

@@ -2,6 +2,7 @@
 
 import json
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -108,6 +109,38 @@ def test_a_run_under_a_strategy_resumes_exactly(driver, data, tmp_path, strategy
     run(tmp_path / "parts", 1)
     for one, two in zip(whole, run(tmp_path / "parts", 2), strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+def test_a_state_of_another_kind_is_passed_over(folder):
+    # Each was an error of Python, or went into the history of the run.
+    path = folder / "step-000000003" / "state.json"
+    whole = json.loads(path.read_text())
+    changes = [
+        *({"epoch": -1}, {"epoch": "1"}, {"epoch": True}, {"epoch": 10**30}, {"step": 1.5}),
+        *({"seconds": -1.0}, {"seconds": float("nan")}, {"metrics": {}}, {"metrics": ["1"]}),
+        *({"history": []}, {"history": {"loss": 3}}, {"history": {"loss": ["<b>"]}}),
+    ]
+    contents = [json.dumps({**whole, **change}) for change in changes]
+    contents += [json.dumps({k: v for k, v in whole.items() if k != name}) for name in whole]
+    contents += ["[]", "null", "[" * 100_000, '{"epoch": ' + "9" * 5000 + "}"]
+    model = new_model()
+    for content in contents:
+        path.write_text(content)
+        assert restore_latest(model, folder)["step"] == 2, content[:80]
+
+
+def test_metrics_of_another_model_are_refused(folder):
+    path = folder / "step-000000003" / "state.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "metrics": [1.0]}))
+    with pytest.raises(tfssvae.InputError, match=r"state\.json does not fit this model"):
+        restore_latest(new_model(), folder)
+
+
+def test_weights_in_another_file_are_refused(folder):
+    with h5py.File(folder / "step-000000003" / "model.weights.h5", "r+") as root:
+        root["link"] = h5py.ExternalLink("/etc/secret.h5", "data")
+    with pytest.raises(tfssvae.InputError, match="points to another place or file"):
+        restore_latest(new_model(), folder)
 
 
 class Killed(BaseException):

@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 
-from tfssvae.checks import ConversionError, DivergenceError, InputError
+from tfssvae.checks import ConversionError, DivergenceError, InputError, printable
 from tfssvae.cli.parser import make_parser
 
 _DONE, _FAILED, _BAD_INPUT, _DIVERGED = 0, 1, 2, 3
@@ -66,7 +66,7 @@ def _termination_as_exception() -> Iterator[None]:
 
 
 def _complain(options, error, code: int) -> int:
-    print(f"tfssvae: {error}", file=sys.stderr)
+    print(f"tfssvae: {printable(str(error))}", file=sys.stderr)
     if getattr(options, "json", False):
         print(json.dumps({"event": "error", "code": code, "text": str(error)}), flush=True)
     return code

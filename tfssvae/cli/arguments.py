@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tfssvae.checks import InputError, closest
+from tfssvae.limits import first_line
 
 
 def not_negative(text: str) -> float:
@@ -53,11 +54,13 @@ def assignments(pairs: Sequence[str]) -> dict:
     for pair in pairs:
         name, separator, text = pair.partition("=")
         if not separator or not name.isidentifier():
-            raise InputError(f"--set takes ARGUMENT=VALUE, such as latent_dim=20; got {pair!r}")
+            raise InputError(f"--set takes ARGUMENT=VALUE, such as latent_dim=20; got {pair!r:.80}")
         try:
             values[name] = ast.literal_eval(text)
         except (ValueError, SyntaxError):
             values[name] = text
+        except (RecursionError, MemoryError):  # brackets in brackets in brackets
+            raise InputError(f"--set {name} is nested too deeply: {text:.40}...") from None
     return values
 
 
@@ -65,12 +68,12 @@ def part(option: str, text: str, known: Mapping[str, Any]):
     """Return the object that "mier:beta=5,gamma=1" describes."""
     name, _, settings = text.partition(":")
     if name not in known:
-        raise InputError(f"unknown {option.lstrip('-')} {name!r}: {closest(name, known)}")
+        raise InputError(f"unknown {option.lstrip('-')} {name!r:.80}: {closest(name, known)}")
     arguments = assignments([pair for pair in settings.split(",") if pair])
     try:
         return known[name](name=name, **arguments)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{option} {text}: {error}") from None
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{option} {text:.80}: {first_line(error)}") from None
 
 
 def say_of(options):

@@ -1,9 +1,10 @@
 """`tfssvae compare`."""
 
-import json
 import sys
 from functools import partial
 from pathlib import Path
+
+from tfssvae.cli.arguments import say_of
 
 
 def add(commands) -> None:
@@ -26,7 +27,7 @@ def add(commands) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="HTML", help="the page (comparison.html)")
     parser.add_argument(
-        "--json", action="store_true", help="print the numbers as one JSON object instead"
+        "--json", action="store_true", help="print JSON, an object a line, instead of text"
     )
     parser.set_defaults(run=run)
 
@@ -37,8 +38,9 @@ def run(options) -> None:
     from tfssvae.report.compare import as_text, write_comparison
     from tfssvae.report.comparison import compare, numbers
 
-    say = partial(print, file=sys.stderr)
+    say, progress = say_of(options), partial(print, file=sys.stderr)
     checked_page(options.out, Path("comparison.html"))
-    comparison = compare(options.run_folders, say)
-    print(json.dumps(numbers(comparison)) if options.json else as_text(comparison), flush=True)
-    say(f"wrote {write_comparison(comparison, options.out, say)}")
+    comparison = compare(options.run_folders, progress)
+    say(as_text(comparison), event="comparison", **numbers(comparison))
+    page = write_comparison(comparison, options.out, progress)
+    say(f"\nwrote {page}", event="page", page=str(page))

@@ -13,10 +13,23 @@ from tfssvae.cli import (
     reproduce,
     sample,
     serve,
+    sweep,
     train,
 )
 
-_COMMANDS = (train, evaluate, sample, report, compare, export, serve, reproduce, convert, bench)
+_COMMANDS = (
+    train,
+    sweep,
+    evaluate,
+    sample,
+    report,
+    compare,
+    export,
+    serve,
+    reproduce,
+    convert,
+    bench,
+)
 
 
 def make_parser() -> argparse.ArgumentParser:

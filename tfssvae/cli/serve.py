@@ -17,7 +17,8 @@ def add(commands) -> None:
         help="serve exported models on this machine, for development",
         description="Answer predict, metadata and status requests of TensorFlow Serving, REST and "
         "gRPC, over exported models. It is for trying things out: there is no encryption and no "
-        "login. It needs: pip install 'tfssvae[serving]'.",
+        "login. A SavedModel is a program: serve those that you would run. "
+        "It needs: pip install 'tfssvae[serving]'.",
         epilog="examples:\n  tfssvae serve saved_models/mnist_m2\n"
         "  tfssvae serve digits=saved_models/a shapes=saved_models/b --batching",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from tfssvae.checks import InputError
 from tfssvae.cli.arguments import assignments, not_negative, part, positive, say_of
@@ -17,12 +18,13 @@ EXAMPLES = """examples:
   tfssvae export runs/mnist saved_models/mnist
   tfssvae export runs/mnist saved_models/mnist --tflite float16 dynamic --onnx
 """
-_AUGMENTATIONS = {
+AUGMENTATIONS = {
     "flip": "RandomFlip",
     "crop": "RandomCrop",
     "rotation": "RandomRotation",
     "rand_augment": "RandAugment",
 }
+"""Names of --augment, and the classes of `tfssvae.layers` that they stand for."""
 
 
 def add(commands) -> None:
@@ -37,6 +39,20 @@ def add(commands) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add_settings(parser)
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="S", help="of labels, weights, order and noise (0)"
+    )
+    parser.add_argument("--out", type=Path, metavar="RUN", help="run folder (runs/METHOD-DATA)")
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON, an object a line, instead of text"
+    )
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="continue an interrupted run")
+    parser.set_defaults(run=run, parser=parser)
+
+
+def add_settings(parser) -> None:
+    """Add what describes a run, whatever its seed and folder."""
     parser.add_argument("method", nargs="?", metavar="METHOD", help=f"one of: {', '.join(METHODS)}")
     parser.add_argument(
         "--data",
@@ -102,10 +118,6 @@ def add(commands) -> None:
         "--learning-rate", type=float, default=1e-3, metavar="R", help="of Adam (1e-3)"
     )
     parser.add_argument(
-        "--seed", type=int, default=0, metavar="S", help="of labels, weights, order and noise (0)"
-    )
-    parser.add_argument("--out", type=Path, metavar="RUN", help="run folder (runs/METHOD-DATA)")
-    parser.add_argument(
         "--driver",
         choices=["loop", "fit"],
         default="loop",
@@ -140,7 +152,7 @@ def add(commands) -> None:
         default=[],
         metavar="NAME[:ARGUMENT=VALUE,...]",
         help=f"random changes of the training images, one after the other "
-        f"({', '.join(_AUGMENTATIONS)}), such as crop:padding=4; may be repeated",
+        f"({', '.join(AUGMENTATIONS)}), such as crop:padding=4; may be repeated",
     )
     parser.add_argument(
         "--checkpoint-seconds",
@@ -159,17 +171,12 @@ def add(commands) -> None:
         help="where a term of the loss is no longer finite: stop, or go on from the last "
         "checkpoint with half the learning rate, five times at the most (stop)",
     )
-    parser.add_argument(
-        "--json", action="store_true", help="print JSON, an object a line, instead of text"
-    )
-    parser.add_argument("--resume", type=Path, metavar="RUN", help="continue an interrupted run")
-    parser.set_defaults(run=run, parser=parser)
 
 
 def run(options) -> None:
     """Start a run, or continue one."""
     if options.resume is not None:
-        if given := _given_beside_resume(options):
+        if given := given_beside_resume(options):
             raise InputError(
                 f"--resume takes everything else from the run folder: leave out {', '.join(given)}"
             )
@@ -177,6 +184,19 @@ def run(options) -> None:
 
         resume_run(options.resume, say_of(options))
         return
+    config = configuration(options, options.seed)
+    from tfssvae.runs import start_run
+
+    folder = options.out or _free_folder(options.method, options.data)
+    start_run(folder, config, say_of(options))
+
+
+def configuration(options, seed: int) -> dict[str, Any]:
+    """Return what `runs.start_run` takes for the options of `add_settings`.
+
+    Raises:
+        InputError: an option is missing or out of range.
+    """
     if not options.method or not options.data:
         raise InputError(
             f"name a method ({', '.join(METHODS)}) and --data, such as: "
@@ -188,7 +208,7 @@ def run(options) -> None:
         raise InputError(f"--unfeatured must not be negative, got {options.unfeatured}")
     if not options.learning_rate > 0:
         raise InputError(f"--learning-rate must be positive, got {options.learning_rate}")
-    config = {
+    return {
         "method": options.method,
         "data": {
             "name": options.data,
@@ -201,7 +221,7 @@ def run(options) -> None:
             "grey": options.grey,
             "image_size": options.image_size,
             "binarize": options.binarize,
-            "seed": options.seed,
+            "seed": seed,
             "unfeatured": "classes" if options.unfeatured else None,
         },
         "model": _model_arguments(options),
@@ -216,10 +236,6 @@ def run(options) -> None:
         "checkpoints": options.checkpoints,
         "on_divergence": options.on_divergence.replace("-", "_"),
     }
-    from tfssvae.runs import start_run
-
-    folder = options.out or _free_folder(options.method, options.data)
-    start_run(folder, config, say_of(options))
 
 
 def _model_arguments(options) -> dict:
@@ -237,7 +253,7 @@ def _model_arguments(options) -> dict:
 
         from tfssvae import layers
 
-        known = {name: getattr(layers, cls) for name, cls in _AUGMENTATIONS.items()}
+        known = {name: getattr(layers, cls) for name, cls in AUGMENTATIONS.items()}
         steps = [part("--augment", text, known) for text in options.augment]
         chain = steps[0] if len(steps) == 1 else layers.Chain(steps)
         arguments["augment"] = keras.saving.serialize_keras_object(chain)
@@ -257,7 +273,7 @@ def _free_folder(method: str, data: str) -> Path:
     return folder
 
 
-def _given_beside_resume(options) -> list[str]:
+def given_beside_resume(options) -> list[str]:
     """Return the options that differ from their defaults, as users write them."""
     given = []
     for action in options.parser._actions:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tfssvae.checks import InputError, check_images, check_labels, check_same_length
+from tfssvae import limits
+from tfssvae.checks import (
+    InputError,
+    check_images,
+    check_labels,
+    check_positive,
+    check_same_length,
+)
 from tfssvae.data.splits import class_indices
 
+# Control characters, which can steer a terminal, halves of characters, which cannot be written, and
+# breaks of lines and paragraphs.
+_UNSHOWABLE = {"Cc", "Cs", "Zl", "Zp"}
+
 Allocate = Callable[[tuple[int, ...], Any], NDArray[Any]]
-"""(shape, dtype) -> an array for a source to fill: `np.empty`, or one in a file."""
+"""(shape, dtype) -> an array for a source to fill: `limits.in_memory`, or one in a file."""
 
 
 class Source(NamedTuple):
@@ -54,14 +66,16 @@ def make_source(
         origin: the file that messages should name.
 
     Raises:
-        InputError: for bad arrays, fewer than two classes, or a number of classes that
-            cannot be known.
+        InputError: for bad arrays, fewer than two classes, a number of classes that cannot be
+            known or exceeds `limits.CLASSES`, or names that cannot be shown.
     """
     suffix = f" in {origin}" if origin else ""
     if (x_test is None) != (y_test is None):
         raise InputError(f"x_test and y_test{suffix} go together: give both or neither.")
+    if num_classes is not None:
+        limits.check_classes(check_positive(num_classes, "num_classes"), name)
     if class_names is not None:
-        class_names = _checked_names(class_names, num_classes, suffix)
+        class_names = checked_names(class_names, num_classes, suffix)
         num_classes = len(class_names)
 
     x = check_images(x_train, "x_train" + suffix)
@@ -78,6 +92,7 @@ def make_source(
 
     if num_classes is None:
         num_classes = _count_classes(y, y_held_out, name)
+        limits.check_classes(num_classes, name)
     if num_classes < 2:
         raise InputError(f"{name} has {num_classes} class: at least two are needed to classify.")
     names = tuple(class_names) if class_names else tuple(map(str, range(num_classes)))
@@ -114,15 +129,34 @@ def of_classes(source: Source, classes: Sequence[int | str]) -> Source:
     return Source(x_train, y_train, x_test, y_test, names, source.name)
 
 
-def _checked_names(
-    class_names: Sequence[str], num_classes: int | None, suffix: str
+def checked_names(
+    class_names: Sequence[str], num_classes: int | None = None, suffix: str = ""
 ) -> tuple[str, ...]:
+    """Returns class names as text; bytes are UTF-8.
+
+    Args:
+        class_names: one name per class.
+        num_classes: K, where it is known.
+        suffix: " in FILE", for messages.
+
+    Raises:
+        InputError: for names that are not different from each other, not as many as classes, more
+            than `limits.CLASSES`, or that terminals and pages cannot show.
+    """
+    limits.check_classes(len(class_names), f"class_names{suffix}")
     names = tuple(
         name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
         for name in class_names
     )
+    for name in names:
+        if len(name) > limits.NAME_CHARACTERS or _UNSHOWABLE & set(map(unicodedata.category, name)):
+            raise InputError(
+                f"class_names{suffix} has {name!a:.80}: a name is at most"
+                f" {limits.NAME_CHARACTERS} characters of text, without control characters; rename"
+                " the class."
+            )
     if len(set(names)) != len(names):
-        raise InputError(f"class_names{suffix} must differ from each other, got {names}.")
+        raise InputError(f"class_names{suffix} must differ from each other, got {names!r:.200}.")
     if num_classes is not None and len(names) != num_classes:
         raise InputError(
             f"class_names{suffix} has {len(names)} names but num_classes is {num_classes}."

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tfssvae import limits
 from tfssvae.checks import InputError
 from tfssvae.data import images
 from tfssvae.data.arrays import Allocate
@@ -80,6 +81,7 @@ def _in_files(folder: Path):
     numbers = itertools.count()
 
     def allocate(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+        limits.check_disk(shape, dtype, folder)
         file = folder / f"{next(numbers)}.npy"
         return np.lib.format.open_memmap(file, "w+", np.dtype(dtype), shape)
 

@@ -15,6 +15,7 @@ from tfssvae.checks import InputError, check_count, check_labels, check_probabil
 from tfssvae.data import images, splits
 from tfssvae.data.arrays import Source, make_source, of_classes
 from tfssvae.data.sources import load_source
+from tfssvae.limits import check_classes
 
 _BINARIZE = ("fixed", "round", "dynamic")
 
@@ -371,7 +372,8 @@ def _make_data(
     if clusters is not None:
         if labelled_classes is None and isinstance(labels_per_class, int | np.integer):
             labelled_classes = range(len(source.class_names))  # clusters have no rows to label
-        source = _with_clusters(source, check_count(clusters, "clusters"))
+        check_classes(check_count(clusters, "clusters"), "clusters")
+        source = _with_clusters(source, clusters)
     if binarize is not None and binarize not in _BINARIZE:
         raise InputError(f'Unknown binarize "{binarize}": {closest(str(binarize), _BINARIZE)}.')
     seed = check_count(seed, "seed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import warnings
@@ -13,18 +14,24 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tfssvae import limits
 from tfssvae.checks import InputError, closest
 from tfssvae.data import images
 from tfssvae.data.arrays import Allocate, Source, make_source
+from tfssvae.limits import in_memory
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+# Whatever a file is called, Pillow opens it as what its first bytes say, and it knows formats that
+# start other programs (PostScript) or that have been attacked more often.
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"})
 _UNLABELLED = ("unlabelled", "unlabeled")
 _LAYOUT = "train/<class>/*.png, train/unlabelled/*.png, test/<class>/*.png"
 _GREY_MODES = frozenset({"1", "L", "LA", "La"})
 _CHUNK = 2048
+_PIXELS_AT_ONCE = 2**27  # in all threads; a pixel that is resized takes up to 12 bytes
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -40,13 +47,15 @@ def read_folder(
     grey: bool = False,
     image_size: Sequence[int] | None = None,
     num_classes: int | None = None,
-    allocate: Allocate = np.empty,
+    allocate: Allocate = in_memory,
 ) -> Source:
     """Reads a folder of images.
 
     The class names are the sorted names of the folders in train/. Colour images stay in colour
     unless `grey`; grey ones become colour if any other is. Transparency is dropped, and of an
-    animation the first picture is taken.
+    animation the first picture is taken. What is no regular file (a pipe, a device, a link that
+    leads nowhere) is passed over. Images beyond `PIL.Image.MAX_IMAGE_PIXELS`, and more of them than
+    the memory that is free can hold, are refused.
 
     Args:
         path: folder with train/ and perhaps test/; images are png, jpg, jpeg, bmp, gif or webp.
@@ -63,9 +72,12 @@ def read_folder(
             different sizes without `image_size`, or test classes that are not in train/.
     """
     folder = Path(path)
-    class_names = _class_names(folder)
-    train = _list_files(folder / "train", class_names)
-    test = _list_files(folder / "test", class_names)
+    try:
+        class_names = _class_names(folder)
+        train = _list_files(folder / "train", class_names)
+        test = _list_files(folder / "test", class_names)
+    except OSError as error:
+        raise InputError(f"{error.filename} cannot be read: {error.strerror}.") from error
     if not train:
         raise InputError(
             f"{folder} has no images in train/: expected {_LAYOUT} with one of the extensions"
@@ -83,7 +95,8 @@ def read_folder(
         def decode(row: int) -> None:
             pixels[row] = _read_image(files[row], channels, size)
 
-        for done, _ in enumerate(_in_threads(decode, range(len(files)))):
+        largest = max(math.prod(header.size) for header in headers)
+        for done, _ in enumerate(_in_threads(decode, range(len(files)), _threads(largest))):
             _show_progress(done + 1, len(files))
     labels = np.array([label for _, label in (*train, *test)], np.int32)
     n = len(train)
@@ -146,8 +159,15 @@ def _bomb_warning() -> type[Warning]:
     return Image.DecompressionBombWarning
 
 
-def _in_threads(function: Callable[[_Item], _Result], items: Sequence[_Item]) -> Iterator[_Result]:
-    with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
+def _threads(pixels: int = 1) -> int:
+    """Return how many images of so many pixels are worked on at once."""
+    return max(1, min(16, os.cpu_count() or 1, _PIXELS_AT_ONCE // max(1, pixels)))
+
+
+def _in_threads(
+    function: Callable[[_Item], _Result], items: Sequence[_Item], threads: int | None = None
+) -> Iterator[_Result]:
+    with ThreadPoolExecutor(threads or _threads()) as pool:
         for start in range(0, len(items), _CHUNK):
             yield from pool.map(function, items[start : start + _CHUNK])
 
@@ -174,13 +194,19 @@ def _opened(file: Path, read: Callable[[Image], _Result]) -> _Result:
     from PIL import Image
 
     try:
-        with Image.open(file) as image:
+        with limits.open_file(file) as stream, Image.open(stream, formats=_FORMATS) as image:
             return read(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InputError(
             f"{file} is too large to be opened safely ({error}): make it smaller first."
         ) from error
     # Pillow's decoders raise nearly anything on damaged files, SyntaxError included.
+    except Image.UnidentifiedImageError as error:
+        raise InputError(
+            f"{file} cannot be read as an image: it is none of {', '.join(_FORMATS)}"
+        ) from error
+    except InputError:
+        raise
     except Exception as error:
         raise InputError(f"{file} cannot be read as an image: {error}") from error
 

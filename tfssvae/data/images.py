@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from tfssvae.checks import InputError, row_blocks
 from tfssvae.data.arrays import Allocate
+from tfssvae.limits import in_memory
 
 _LUMA = (299, 587, 114)  # ITU-R BT.601, in thousandths
 
 
-def to_grey(x: NDArray[Any], allocate: Allocate = np.empty) -> NDArray[Any]:
+def to_grey(x: NDArray[Any], allocate: Allocate = in_memory) -> NDArray[Any]:
     """Grey images by ITU-R BT.601 luma, 0.299 R + 0.587 G + 0.114 B.
 
     Args:
@@ -43,7 +44,7 @@ def to_grey(x: NDArray[Any], allocate: Allocate = np.empty) -> NDArray[Any]:
     return grey
 
 
-def resize(x: NDArray[Any], size: Sequence[int], allocate: Allocate = np.empty) -> NDArray[Any]:
+def resize(x: NDArray[Any], size: Sequence[int], allocate: Allocate = in_memory) -> NDArray[Any]:
     """Images of another size, by Pillow.
 
     Shrinking averages areas (`BOX`); if any side grows, interpolation is bilinear, which Pillow

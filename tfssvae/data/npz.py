@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import lzma
 import os
-import zipfile
-import zlib
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,23 +11,13 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from tfssvae import limits
 from tfssvae.checks import InputError
 from tfssvae.data.arrays import Source, make_source
+from tfssvae.data.numpy_files import DAMAGE, without_warnings
 
+_MOST_SHOWN = 20
 _NAME_KEYS = ("class_names", "label_names")
-# What zipfile and numpy raise on bytes that are not what they should be: RuntimeError for bits that
-# seem to say "encrypted" or "another compression", MemoryError for absurd shapes.
-_DAMAGE = (
-    ValueError,
-    OSError,
-    EOFError,
-    RuntimeError,
-    MemoryError,
-    SyntaxError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-)
 
 
 def read_npz(
@@ -50,7 +38,7 @@ def read_npz(
 
     Raises:
         InputError: naming the file, if it is missing, damaged, no npz file, holds pickled
-            objects, lacks keys, or holds bad arrays.
+            objects, lacks keys, holds bad arrays, or unpacks to more than the memory that is free.
     """
     path = Path(path)
     labels = label_key or "y"
@@ -70,10 +58,28 @@ def read_npz(
         arrays.get("x_test"),
         y_test,
         name=name or path.stem,
-        class_names=None if names is None else names.ravel().tolist(),
+        class_names=None if names is None else _listed(names, path),
         num_classes=num_classes,
         origin=str(path),
     )
+
+
+def _listed(names: NDArray[Any], path: Path) -> list[Any]:
+    # Before a list is made of them: names of no characters take no bytes in the file.
+    limits.check_classes(names.size, f"class_names in {path}")
+    if names.dtype.kind not in "USbuif" or (names.dtype.kind == "U" and not _is_text(names)):
+        raise InputError(f"class_names in {path} are {names.dtype} that are no text: write names.")
+    return names.ravel().tolist()
+
+
+def _is_text(names: NDArray[Any]) -> bool:
+    """Whether all characters exist: of others numpy makes strings that break the interpreter."""
+    if not names.dtype.itemsize:
+        return True
+    codes = np.ascontiguousarray(names).view(
+        np.dtype(np.uint32).newbyteorder(names.dtype.byteorder)
+    )
+    return codes.size == 0 or int(codes.max()) <= sys.maxunicode
 
 
 def _fits(num_names: int, *labels: NDArray[Any] | None) -> bool:
@@ -86,18 +92,18 @@ def _read_arrays(
 ) -> dict[str, NDArray[Any]]:
     try:
         # Opened here because numpy leaves a file of its own open when it turns out to be damaged.
-        with open(path, "rb") as stream, _open_archive(stream, path) as archive:
+        with limits.open_file(path) as stream, _open_archive(stream, path) as archive:
             missing = [key for key in required if key not in archive.files]
             if missing:
+                found = archive.files[:_MOST_SHOWN]
+                found += ["..."] if len(archive.files) > _MOST_SHOWN else []
                 raise InputError(
                     f"{path} lacks {' and '.join(missing)}: expected {', '.join(required)} and"
                     f" perhaps {', '.join(optional)}, found"
-                    f" {', '.join(archive.files) or 'nothing'}."
+                    f" {', '.join(found) or 'nothing'}."
                 )
             keys = [*required, *(key for key in optional if key in archive.files)]
             return {key: _read_array(archive, key, path) for key in keys}
-    except FileNotFoundError as error:
-        raise InputError(f"There is no file {path}.") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
 
@@ -105,8 +111,9 @@ def _read_arrays(
 def _open_archive(stream: BinaryIO, path: Path) -> Any:
     not_npz = f"{path} is not an npz file, or it is damaged"
     try:
-        archive = np.load(stream, allow_pickle=False)
-    except _DAMAGE as error:
+        with without_warnings():
+            archive = np.load(stream, allow_pickle=False)
+    except DAMAGE as error:
         raise InputError(f"{not_npz}: write it with numpy.savez.") from error
     if not isinstance(archive, np.lib.npyio.NpzFile):
         raise InputError(f"{not_npz}: it holds a single array, write it with numpy.savez.")
@@ -115,8 +122,15 @@ def _open_archive(stream: BinaryIO, path: Path) -> Any:
 
 def _read_array(archive: Any, key: str, path: Path) -> NDArray[Any]:
     try:
-        return np.asarray(archive[key])
-    except _DAMAGE as error:
+        # zipfile unpacks no more than the directory of the archive says, whatever the array says.
+        for name in {key, f"{key}.npy"} & set(archive.zip.namelist()):
+            size = archive.zip.getinfo(name).file_size
+            limits.check_memory((size,), np.uint8, f"{key} in {path}")
+        with without_warnings():
+            return np.asarray(archive[key])
+    except InputError:
+        raise
+    except DAMAGE as error:
         if "allow_pickle" in str(error):
             raise InputError(
                 f"{key} in {path} holds pickled Python objects, which are never loaded because"

@@ -27,8 +27,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tfssvae import limits
 from tfssvae.checks import InputError, check_positive, row_blocks
-from tfssvae.data.arrays import Source
+from tfssvae.data.arrays import Source, checked_names
+from tfssvae.data.numpy_files import DAMAGE, without_warnings
 from tfssvae.data.splits import fingerprint
 
 MANIFEST = "tfssvae-shards.json"
@@ -250,18 +252,20 @@ def read_shards(folder: str | os.PathLike[str]) -> Source:
     folder = Path(folder)
     path = folder / MANIFEST
     try:
-        manifest = json.loads(path.read_text())
+        manifest = limits.read_json(path)
         if manifest["format"] is True or manifest["format"] != _FORMAT:
             raise InputError(f"{path} has format {manifest['format']}, not {_FORMAT}")
         parts = {part: _read_part(folder, part, manifest) for part in _PARTS if manifest.get(part)}
         x_train, y_train = parts["train"]
         x_test, y_test = parts.get("test", (None, None))
-        names = tuple(manifest["class_names"])
-        texts = [*names, manifest["name"], manifest["fingerprint"]]
-        if not isinstance(manifest["class_names"], list) or len(set(names)) < max(2, len(names)):
-            raise ValueError(f"class_names must be two or more different ones, got {names}")
-        if not all(isinstance(text, str) for text in texts):
+        names = manifest["class_names"]
+        if not isinstance(names, list) or len(names) < 2:
+            raise ValueError(f"class_names must be two or more, got {names!r:.200}")
+        if not all(isinstance(t, str) for t in (*names, manifest["name"], manifest["fingerprint"])):
             raise TypeError("names and fingerprint must be text")
+        names = checked_names(names, suffix=f" in {path}")
+        if x_test is not None:
+            limits.check_memory(x_test.shape, x_test.dtype, f"The test data in {folder}")
         found = Source(
             x_train,  # type: ignore[arg-type]
             y_train,
@@ -275,7 +279,7 @@ def read_shards(folder: str | os.PathLike[str]) -> Source:
         return found
     except InputError:
         raise
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{path} is damaged: {error!r}") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
@@ -295,7 +299,7 @@ def _read_part(
     starts = np.split(offsets, np.cumsum(rows)[:-1])
     for file, first in zip(files, starts, strict=True):
         size = file.stat().st_size if file.is_file() else 0
-        if int(first.max()) > size - row_bytes:
+        if int(first.max()) > size - row_bytes or len(first) > size // row_bytes:
             raise InputError(f"{file} is missing or cut off: convert the data again")
     if labels.min() < -1 or offsets.min() < 0:
         raise ValueError(f"labels or offsets of {part} are not those that were written")
@@ -305,8 +309,9 @@ def _read_part(
 
 def _read_array(path: Path, dtype, rows: int) -> NDArray[Any]:
     try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        with limits.open_file(path) as file, without_warnings():
+            array = np.lib.format.read_array(file, allow_pickle=False)
+    except DAMAGE as error:
         raise InputError(f"{path} is missing or damaged: convert the data again") from error
     if array.dtype != dtype or array.shape != (rows,):
         raise InputError(f"{path} is damaged: {array.shape} {array.dtype} for {rows} rows")

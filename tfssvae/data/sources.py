@@ -12,6 +12,7 @@ import numpy as np
 from tfssvae.checks import InputError, closest
 from tfssvae.data import folder, network, npz, shards, splits, tfds
 from tfssvae.data.arrays import Allocate, Source, make_source
+from tfssvae.limits import in_memory
 
 __all__ = ["KNOWN_NAMES", "Source", "load_source"]
 
@@ -72,7 +73,7 @@ def load_source(
     grey: bool = False,
     image_size: Sequence[int] | None = None,
     num_classes: int | None = None,
-    allocate: Allocate = np.empty,
+    allocate: Allocate = in_memory,
 ) -> Source:
     """Reads a data set by name or path.
 
@@ -92,6 +93,8 @@ def load_source(
             the sources refuse.
     """
     name = os.fspath(name)
+    if not isinstance(name, str) or "\0" in name:
+        raise InputError(f"{name!r:.80} is neither the name of a data set nor a path.")
     folders = _data_folders(data_dir, name)
     if name.startswith("tfds:"):
         return tfds.read_tfds(

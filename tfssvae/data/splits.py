@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from tfssvae import limits
 from tfssvae.checks import InputError, check_count, closest, row_blocks
 
 _FORMAT = 1
@@ -231,13 +233,7 @@ def load_split(path: str | os.PathLike[str]) -> Split:
     Raises:
         InputError: if the file is missing, damaged or inconsistent.
     """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"The split {path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise InputError(f"The split {path} is damaged, it is not JSON: {error}.") from error
-    return _checked_split(content, f"The split {path}")
+    return _checked_split(limits.read_json(path), f"The split {path}")
 
 
 def check_split(split: Mapping[str, Any], y: NDArray[np.int32], data_fingerprint: str) -> Split:
@@ -254,7 +250,7 @@ def check_split(split: Mapping[str, Any], y: NDArray[np.int32], data_fingerprint
     checked = _checked_split(split, "The split")
     if checked["n"] != len(y) or checked["fingerprint"] != data_fingerprint:
         raise InputError(
-            f'The split was made from other data ("{checked["name"]}", {checked["n"]} training'
+            f'The split was made from other data ("{checked["name"]:.80}", {checked["n"]} training'
             f" rows, fingerprint {checked['fingerprint'][:8]}; this data has {len(y)} rows,"
             f" fingerprint {data_fingerprint[:8]}): load the data that it was made from, in the"
             f" same order, or choose labels anew."
@@ -274,16 +270,16 @@ def _checked_split(content: Any, what: str) -> Split:
     missing = sorted(set(Split.__annotations__) - set(content))
     if missing:
         raise damaged(f"it lacks {', '.join(missing)}")
-    if content["format"] != _FORMAT:
+    if content["format"] is True or content["format"] != _FORMAT:
         raise InputError(
-            f"{what} has format {content['format']!r}, this version reads format {_FORMAT}."
+            f"{what} has format {content['format']!r:.80}, this version reads format {_FORMAT}."
         )
-    for key in ("n", "seed"):
-        if type(content[key]) is not int or content[key] < 0:
-            raise damaged(f"{key} is {content[key]!r}")
+    for key, most in (("n", np.iinfo(np.int64).max), ("seed", math.inf)):
+        if type(content[key]) is not int or not 0 <= content[key] <= most:
+            raise damaged(f"{key} is {content[key]!r:.80}")
     for key in ("name", "fingerprint"):
         if not isinstance(content[key], str):
-            raise damaged(f"{key} is {content[key]!r}")
+            raise damaged(f"{key} is {content[key]!r:.80}")
     labelled = _checked_indices(content["labelled"], content["n"])
     validation = _checked_indices(content["validation"], content["n"])
     if labelled is None or validation is None or np.intersect1d(labelled, validation).size:

@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tfssvae import limits
 from tfssvae.checks import InputError, closest
 from tfssvae.data import images, network
 from tfssvae.data.arrays import Allocate, Source, make_source
+from tfssvae.limits import in_memory
 
 _NAME = re.compile(r"\w+(/[\w.+-]+)?(:\d+\.\d+\.\d+)?")
+_OWN_MODULES = "tensorflow_datasets."
 _HOST = "storage.googleapis.com"
 _BATCH = 1024
 
@@ -27,7 +30,7 @@ def read_tfds(
     grey: bool = False,
     image_size: Sequence[int] | None = None,
     num_classes: int | None = None,
-    allocate: Allocate = np.empty,
+    allocate: Allocate = in_memory,
 ) -> Source:
     """Reads the train and, where it exists, the test split of an image data set.
 
@@ -46,8 +49,8 @@ def read_tfds(
         allocate: makes the arrays of all images.
 
     Raises:
-        InputError: for an unknown name, data that is neither on disk nor to be downloaded, and
-            data that is not images with labels.
+        InputError: for an unknown name, data that is neither on disk nor to be downloaded, data
+            that is damaged or is not images with labels, and data that asks to import a module.
     """
     builder = _find_builder(name, _folders(data_dirs))
     splits, features = builder.info.splits, builder.info.features
@@ -59,11 +62,16 @@ def read_tfds(
         raise InputError(f'"tfds:{name}" has no "{label_key}": {closest(label_key, features)}.')
     key = label_key or ("label" if "label" in features else None)
 
-    arrays = {
-        split: _read_split(builder, split, key, grey, image_size, allocate)
-        for split in ("train", "test")
-        if split in splits
-    }
+    try:
+        arrays = {
+            split: _read_split(builder, split, key, grey, image_size, allocate)
+            for split in ("train", "test")
+            if split in splits
+        }
+    except InputError:
+        raise
+    except _damage() as error:
+        raise InputError(f'"tfds:{name}" is damaged: {_first_line(error)}') from error
     x_test, y_test = arrays.get("test", (None, None))
     class_names = getattr(features[key], "names", None) if key else None
     known = getattr(features[key], "num_classes", None) if key else None
@@ -92,7 +100,9 @@ def _find_builder(name: str, folders: Sequence[str]) -> Any:
             f" tfds:NAME:VERSION."
         )
     builders = []
+    plain = re.split("[/:]", name)[0]
     for folder in folders:
+        _refuse_foreign_features(Path(folder) / plain)
         try:
             builder = tfds.builder(name, data_dir=folder)
         except tfds.core.DatasetNotFoundError:
@@ -103,7 +113,6 @@ def _find_builder(name: str, folders: Sequence[str]) -> Any:
             return builder
         builders.append(builder)
     if not builders:
-        plain = re.split("[/:]", name)[0]
         nearest = closest(plain, tfds.list_builders(with_community_datasets=False))
         raise InputError(
             f'Unknown data set "tfds:{name}", and no such folder in {" or ".join(folders)}:'
@@ -111,6 +120,24 @@ def _find_builder(name: str, folders: Sequence[str]) -> Any:
         )
     _download(builders[0], name, folders)
     return builders[0]
+
+
+def _refuse_foreign_features(folder: Path) -> None:
+    """Refuse prepared data that name a class of their own: tfds would import its module."""
+    for file in sorted(folder.rglob("features.json")):
+        parts: list[Any] = [limits.read_json(file)]
+        while parts:
+            part = parts.pop()
+            if isinstance(part, list):
+                parts += part
+            elif isinstance(part, dict):
+                parts += part.values()
+                module = part.get("pythonClassName", part.get("python_class_name", _OWN_MODULES))
+                if not isinstance(module, str) or not module.startswith(_OWN_MODULES):
+                    raise InputError(
+                        f"{file} asks to import {module!r:.80}, and data may only name what is"
+                        f" below {_OWN_MODULES}: prepare them again from a source that you trust."
+                    )
 
 
 def _is_prepared(builder: Any) -> bool:
@@ -131,6 +158,13 @@ def _download(builder: Any, name: str, folders: Sequence[str]) -> None:
         raise InputError(
             f"{missing} and downloading it failed: {_first_line(error)} {what_to_do}."
         ) from error
+
+
+def _damage() -> tuple[type[Exception], ...]:
+    """Return what reading damaged records raises."""
+    import tensorflow as tf
+
+    return tf.errors.OpError, OSError, ValueError
 
 
 def _first_line(error: BaseException) -> str:

@@ -27,8 +27,10 @@ _OPTIONS = {
     "learning_rate": "--learning-rate",
     "driver": "--driver",
     "precision": "--precision",
+    "on_divergence": "--on-divergence",
 }
-_NO_SETTINGS = ("method", "data", "model", "checkpoint_seconds", "tfssvae")
+_CHOICES = {"roll_back": "roll-back"}  # as config.json and the command line write it
+_NO_SETTINGS = ("method", "data", "model", "checkpoint_seconds", "checkpoints", "tfssvae")
 
 
 def command_of(config: dict[str, Any], folder: Path) -> str:
@@ -57,7 +59,7 @@ def _train_command(config: dict[str, Any]) -> str | None:
             words.append(options[name])
             if value is not True:
                 parts = value if isinstance(value, list | tuple) else [value]
-                words += [str(part) for part in parts]
+                words += [_CHOICES.get(part, str(part)) for part in parts]
     for name, value in config["model"].items():
         if _is_serialised(value):
             return None

@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tfssvae.checks import InputError
-from tfssvae.report.run import read_metrics
 from tfssvae.report.tables import described
-from tfssvae.runs import read_config
+from tfssvae.runs import read_config, read_metrics
+from tfssvae.runs.complete import unnumbered
 
 Say = Callable[[str], None]
 
 # Of a configuration, what changes nothing about the result, or is the seed.
-_NO_SETTINGS = ("checkpoint_seconds", "tfssvae", "baseline", "likelihood_samples")
+_NO_SETTINGS = (
+    *("checkpoint_seconds", "checkpoints", "tfssvae", "baseline", "likelihood_samples"),
+    "on_divergence",
+)
 _NO_DATA_SETTINGS = ("seed", "data_dir")
 _LONGEST_NAME = 40
 
@@ -110,19 +113,6 @@ def differing(groups: Sequence[Group]) -> dict[str, list[str]]:
     names = dict.fromkeys(name for group in groups for name in group.settings)
     texts = {name: [group.settings.get(name, "not set") for group in groups] for name in names}
     return {name: values for name, values in texts.items() if len(set(values)) > 1}
-
-
-def unnumbered(value: Any) -> Any:
-    """Return a setting without the numbers that Keras puts behind names, at any depth."""
-    if isinstance(value, list):
-        return [unnumbered(part) for part in value]
-    if not isinstance(value, dict):
-        return value
-    found = {key: unnumbered(part) for key, part in value.items()}
-    config = found.get("config")
-    if "class_name" in found and isinstance(config, dict) and isinstance(config.get("name"), str):
-        found["config"] = {**config, "name": re.sub(r"_\d+$", "", config["name"])}
-    return found
 
 
 def _settings(config: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """A run, read and measured: a finished one, or what its last checkpoint holds."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from tfssvae.checks import InputError
 from tfssvae.core import SemiSupervisedVAE
 from tfssvae.data import Data
 from tfssvae.evaluation.model_names import model_name
-from tfssvae.runs import has_labels, load_run, load_run_data, read_config
+from tfssvae.runs import has_labels, load_run, load_run_data, read_config, read_metrics
 from tfssvae.runs.build import build
 from tfssvae.training import restore_latest
 
@@ -147,7 +146,9 @@ def _measured(run: Run, say: Callable[[str], None]) -> Run:
         figures = {key: figures[key] for key in figures if key.startswith("unlabelled_bound")}
     if run.part == "test":
         measured = run.metrics.get("test", {})
-        figures.update({key: measured[key] for key in measured if key.startswith(_MEASURED)})
+        # What was not finite is null in the file.
+        known = {key: value for key, value in measured.items() if value is not None}
+        figures.update({key: known[key] for key in known if key.startswith(_MEASURED)})
     return replace(run, probs=probs, bounds=bounds, figures=figures)
 
 
@@ -161,25 +162,3 @@ def _bounds(run: Run) -> NDArray[np.float32] | None:
         return None
     bounds = np.concatenate(found)
     return bounds if np.isfinite(bounds).all() else None
-
-
-def read_metrics(folder: Path) -> dict[str, Any]:
-    """Return metrics.json of a finished run.
-
-    Raises:
-        InputError: the folder is not a run, it is not finished, or the file is damaged.
-    """
-    path = folder / "metrics.json"
-    try:
-        metrics = json.loads(path.read_text())
-        missing = {"history", "seconds", "environment"} - set(metrics)
-    except FileNotFoundError:
-        read_config(folder)
-        raise InputError(
-            f"{folder} is not finished: continue it with tfssvae train --resume {folder}"
-        ) from None
-    except (json.JSONDecodeError, TypeError) as error:
-        raise InputError(f"{path} is damaged: {error}") from error
-    if missing:
-        raise InputError(f"{path} is damaged: it lacks {', '.join(sorted(missing))}")
-    return metrics

@@ -292,5 +292,5 @@ def percent(confidence: float) -> str:
 def _filled(template: str, figures: dict[str, Any]) -> str:
     try:
         return template.format_map(figures)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, IndexError, TypeError, ValueError):  # none, or of another kind: not ours
         return _UNMEASURED

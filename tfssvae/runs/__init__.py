@@ -7,13 +7,16 @@ figures/      pictures                   export/      a SavedModel for serving
 sessions.json when and where it ran      diverged/    the batch that broke training
 """
 
+from tfssvae.runs.build import validation_figures
+from tfssvae.runs.complete import complete_run
 from tfssvae.runs.export import export_run
 from tfssvae.runs.figures import save_samples
-from tfssvae.runs.folder import load_run, load_run_data, read_config
+from tfssvae.runs.folder import load_run, load_run_data, read_config, read_metrics
 from tfssvae.runs.measures import has_labels, inception_score, log_likelihood, measure
 from tfssvae.runs.train import resume_run, start_run
 
 __all__ = [
+    "complete_run",
     "export_run",
     "has_labels",
     "inception_score",
@@ -22,7 +25,9 @@ __all__ = [
     "log_likelihood",
     "measure",
     "read_config",
+    "read_metrics",
     "resume_run",
     "save_samples",
     "start_run",
+    "validation_figures",
 ]

@@ -7,12 +7,13 @@ import keras
 import numpy as np
 
 import tfssvae
+from tfssvae import limits
 from tfssvae.checks import InputError, closest
 from tfssvae.core import SemiSupervisedVAE, constructor_arguments
 from tfssvae.data import Data
 from tfssvae.data.pipeline import Order, training_order
 from tfssvae.defaults import default_weights
-from tfssvae.models import register
+from tfssvae.model_files import check_parts, counted_variables
 from tfssvae.suitability import check_suits
 
 MIN_STEPS, _MIN_EPOCHS = 400, 20  # of a run that names no epochs
@@ -52,19 +53,47 @@ def build(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
     Raises:
         InputError: the method does not take its arguments.
     """
+    _check_whole(config)
     keras.utils.set_random_seed(config["data"]["seed"])
     try:
-        model = _made(config, data)
+        with counted_variables(limits.check_free):
+            model = _made(config, data)
     except InputError:
         raise
-    except (TypeError, ValueError, AttributeError) as error:
+    # Constructors raise nearly anything when their arguments are not what they should be.
+    except Exception as error:
         chosen = ", ".join(f"{name}={value!r:.80}" for name, value in config["model"].items())
         raise InputError(
-            f"{config['method']} cannot be made with {chosen or 'its defaults'}: {error}"
+            f"{config['method']} cannot be made with {chosen or 'its defaults'}: "
+            f"{limits.first_line(error)}"
         ) from error
     check_suits(model, data, config["method"])
     model.compile(make_optimizer(config), metrics=["accuracy"])
     return model
+
+
+def validation_figures(config: dict[str, Any], data: Data) -> list[str]:
+    """Return the names of what is measured on validation data after each epoch of a run.
+
+    Args:
+        config: see `train.start_run`.
+        data: its data.
+
+    Raises:
+        InputError: the method does not take its arguments.
+    """
+    metrics = build(filled(config, data), data).metrics
+    terms = [name for metric in metrics for name in getattr(metric, "names", [])]
+    return [f"val_{name}" for name in dict.fromkeys(["accuracy", *terms])]
+
+
+def _check_whole(config: dict[str, Any]) -> None:
+    missing = {"labelled", "unlabelled", "precision", "checkpoint_seconds"} - set(config)
+    missing |= {"seed"} - set(config["data"])
+    if "optimizer" not in config:
+        missing |= {"learning_rate"} - set(config)
+    if missing:
+        raise InputError(f"the configuration lacks {', '.join(sorted(missing))}")
 
 
 def _made(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
@@ -88,10 +117,22 @@ def _made(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
 
 
 def make_optimizer(config: dict[str, Any]) -> keras.optimizers.Optimizer:
-    """Return a new optimizer of the run: Adam of its learning rate, or its own."""
-    if "optimizer" in config:
-        return revived(config["optimizer"])
-    return keras.optimizers.Adam(revived(config["learning_rate"]))
+    """Return a new optimizer of the run: Adam of its learning rate, or its own.
+
+    Raises:
+        InputError: the configuration describes no optimizer.
+    """
+    try:
+        if "optimizer" not in config:
+            return keras.optimizers.Adam(revived(config["learning_rate"]))
+        optimizer = revived(config["optimizer"])
+    except InputError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the learning rate cannot be used: {limits.first_line(error)}") from error
+    if not isinstance(optimizer, keras.optimizers.Optimizer):
+        raise InputError(f"the configuration has a {type(optimizer).__name__} for an optimizer")
+    return optimizer
 
 
 def revived(value):
@@ -110,10 +151,10 @@ def revived(value):
     ours = str(value.get("registered_name")).startswith("tfssvae>")
     if not ours and value.get("module") not in _TRUSTED_MODULES:
         raise InputError(f"a configuration may not hold a {value['class_name']!r}")
-    register()
+    check_parts(value, "the configuration")
     try:
         return keras.saving.deserialize_keras_object(copy.deepcopy(value))  # Keras changes it
-    except (TypeError, ValueError, KeyError) as error:
+    except Exception as error:
         raise InputError(
-            f"the configuration of {value['class_name']} is damaged: {error}"
+            f"the configuration of {value['class_name']} is damaged: {limits.first_line(error)}"
         ) from None

@@ -78,6 +78,8 @@ def _resumed(config: dict[str, Any], state, folder: Path, say: Say) -> list[dict
     if state is None:
         return []
     say(f"resuming at step {state['step']}", event="resume", step=state["step"])
+    if not state["context"]:
+        raise InputError(f"the checkpoints of {folder} are not those of a run: start a new one")
     trained = state["context"]["config"]
     different = sorted(
         f"{name} is {config.get(name)!r} and was {trained.get(name)!r}"

@@ -1,7 +1,6 @@
 """The versions and devices that a run depends on, noted for every session that works on it."""
 
 import datetime
-import json
 import platform
 import subprocess
 from pathlib import Path
@@ -11,6 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 import tfssvae
+from tfssvae import limits
+from tfssvae.checks import InputError, printable
 from tfssvae.runs.folder import write_json
 from tfssvae.training.messages import Say
 
@@ -36,15 +37,17 @@ def note_session(folder: Path, say: Say) -> None:
     """Add the beginning session to sessions.json; say what differs from the first one."""
     path, now = folder / _NAME, environment()
     try:
-        sessions = json.loads(path.read_text())
-        first = sessions[0]["environment"]
-    except (OSError, ValueError, LookupError, TypeError):
+        sessions = limits.read_json_value(path)
+        first = {name: str(value) for name, value in sessions[0]["environment"].items()}
+    except (InputError, LookupError, TypeError, AttributeError):
         sessions, first = [], now
     different = sorted(name for name in {*now, *first} if now.get(name) != first.get(name))
     if different:
         say(
             "the run began under another "
-            + ", ".join(f"{name} ({first.get(name)}, now {now.get(name)})" for name in different)
+            + ", ".join(
+                printable(f"{name} ({first.get(name)}, now {now.get(name)})") for name in different
+            )
             + ": its last bits may differ from those of a whole run",
             event="environment",
         )

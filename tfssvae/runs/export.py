@@ -1,11 +1,10 @@
 """The model of a run as a SavedModel."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 
-from tfssvae import serving
+from tfssvae import checked_json, serving
 from tfssvae.data import Data
 from tfssvae.runs.folder import load_run, read_config
 
@@ -29,7 +28,7 @@ def export_run(
     """
     model, data = load_run(folder, best)
     metrics_file = Path(folder) / "metrics.json"
-    metrics = json.loads(metrics_file.read_text()) if metrics_file.exists() else {}
+    metrics = checked_json.read_metrics(metrics_file) if metrics_file.exists() else {}
     options = {"version": version, "score_samples": score_samples}
     path = export_model(model, data, read_config(folder), metrics, Path(directory), **options)
     return path, _examples(data)

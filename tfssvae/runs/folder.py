@@ -4,14 +4,12 @@ import json
 import os
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
-import keras
-
+from tfssvae import checked_json
 from tfssvae.checks import InputError
 from tfssvae.core import SemiSupervisedVAE
 from tfssvae.data import Data, load, load_split
-from tfssvae.models import register
+from tfssvae.model_files import load_model
 from tfssvae.runs import lock
 from tfssvae.training.checkpoints import load_best
 from tfssvae.training.messages import finite
@@ -39,16 +37,24 @@ def read_config(folder: Path | str) -> dict[str, Any]:
         InputError: there is none, or it is damaged.
     """
     path = Path(folder) / "config.json"
-    try:
-        config = json.loads(path.read_text())
-        missing = {"method", "data", "model", "epochs", "driver"} - set(config)
-    except FileNotFoundError:
-        raise InputError(f"{folder} is not a run folder: it has no config.json") from None
-    except (json.JSONDecodeError, TypeError) as error:
-        raise InputError(f"{path} is damaged: {error}") from error
-    if missing:
-        raise InputError(f"{path} is damaged: it lacks {', '.join(sorted(missing))}")
-    return config
+    if not path.exists():
+        raise InputError(f"{folder} is not a run folder: it has no config.json")
+    return checked_json.read_config(path)
+
+
+def read_metrics(folder: Path | str) -> dict[str, Any]:
+    """Return metrics.json of a finished run.
+
+    Raises:
+        InputError: the folder is not a run, it is not finished, or the file is damaged.
+    """
+    path = Path(folder) / "metrics.json"
+    if not path.exists():
+        read_config(folder)
+        raise InputError(
+            f"{folder} is not finished: continue it with tfssvae train --resume {folder}"
+        )
+    return checked_json.read_metrics(path)
 
 
 def load_run_data(folder: Path | str, config: dict[str, Any]) -> Data:
@@ -62,7 +68,9 @@ def load_run_data(folder: Path | str, config: dict[str, Any]) -> Data:
     split = load_split(Path(folder) / "split.json")
     try:
         return load(**arguments, split=split)
-    except TypeError as error:
+    except InputError:
+        raise
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{Path(folder) / 'config.json'} is damaged: {error}") from None
 
 
@@ -84,14 +92,15 @@ def load_run(folder: Path | str, best: bool = False) -> tuple[SemiSupervisedVAE,
         raise InputError(
             f"{folder} has no model yet: finish it with tfssvae train --resume {folder}"
         )
-    register()
     try:
-        model = keras.saving.load_model(path)
-    except (ValueError, TypeError, KeyError, OSError, BadZipFile) as error:
+        model = load_model(path)
+    except InputError as error:
         raise InputError(
-            f"{path} is damaged ({str(error).splitlines()[0]}): delete it and metrics.json, and "
-            f"tfssvae train --resume {folder} makes it again from the last checkpoint"
+            f"{error}; delete it and metrics.json, and tfssvae train --resume {folder} makes it "
+            "again from the last checkpoint"
         ) from error
+    if not isinstance(model, SemiSupervisedVAE):
+        raise InputError(f"{path} holds a {type(model).__name__}, which is no method of tfssvae")
     if best:
         load_best(model, Path(folder) / "checkpoints")
     return model, load_run_data(folder, read_config(folder))

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfssvae
-from tfssvae.checks import InputError
+from tfssvae.checks import InputError, SettingError
 from tfssvae.core import SemiSupervisedVAE
 from tfssvae.data import Data, load
 from tfssvae.runs.build import build, check_method, filled, order_of
@@ -18,6 +18,7 @@ from tfssvae.runs.environment import environment, note_session
 from tfssvae.runs.export import export_model
 from tfssvae.runs.figures import draw
 from tfssvae.runs.folder import check_free, load_run_data, read_config, write_json
+from tfssvae.runs.hparams import recorded
 from tfssvae.runs.lock import claimed
 from tfssvae.runs.measures import baseline, has_labels, log_likelihood, measure
 from tfssvae.training.checkpoints import check_room
@@ -45,7 +46,8 @@ def start_run(folder: Path | str, config: dict[str, Any], say: Say = to_people) 
         say: receives what there is to say at each stage, for people or for machines.
 
     Raises:
-        InputError: the configuration is not as described, or the folder is taken.
+        InputError: the configuration is not as described, or the folder is taken; a SettingError
+            where the method refuses its arguments.
         DivergenceError: training diverged.
         OSError: something could not be written, such as on a full disk.
     """
@@ -54,8 +56,11 @@ def start_run(folder: Path | str, config: dict[str, Any], say: Say = to_people) 
     check_free(folder)
     data = load(**config["data"])
     _say_data(data, say)
-    config = filled(config, data)
-    model = build(config, data)  # what the method refuses leaves no folder behind
+    try:
+        config = filled(config, data)
+        model = build(config, data)  # what the method refuses leaves no folder behind
+    except InputError as error:
+        raise SettingError(str(error)) from error
     with claimed(folder):
         check_free(folder)  # still: another process may have been faster
         data.save_split(folder / "split.json")
@@ -88,7 +93,8 @@ def _train(
     say(_describe(config, model, data), event="start", run=str(folder), config=config)
     note_session(folder, say)
     try:
-        model, trained = drive(model, config, data, folder, say)
+        with recorded(folder, config):
+            model, trained = drive(model, config, data, folder, say)
         return _finish(folder, config, data, model, trained, say)
     except (KeyboardInterrupt, OSError, tf.errors.OpError) as error:
         command = f"tfssvae train --resume {shlex.quote(str(folder))}"

@@ -95,6 +95,8 @@ def convert(
     numbers (`generate`), and models that compute in half precision. The checks of a SavedModel
     (floats in 0..1) are not in the files.
 
+    A SavedModel is a program, and it is run here: convert those that you trust.
+
     Args:
         version: the folder that `export` returned.
         images: examples to compare on, (n, *input_shape), uint8 in 0..255 or floats in 0..1; such

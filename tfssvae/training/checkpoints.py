@@ -11,7 +11,10 @@ from typing import Any
 
 import keras
 
+from tfssvae import checked_json
 from tfssvae.checks import InputError
+from tfssvae.limits import UnreadableFile, first_line
+from tfssvae.model_files import load_weights
 from tfssvae.replicas import is_chief, num_workers, workers_agree
 
 _STATE, _WEIGHTS = "state.json", "model.weights.h5"
@@ -181,8 +184,8 @@ def restore_latest(model: keras.Model, folder) -> dict | None:
         where there is no checkpoint.
 
     Raises:
-        InputError: the checkpoint does not fit the model, or other processes that train it see
-            another one.
+        InputError: the checkpoint does not fit the model or refers to other files, or other
+            processes that train it see another one.
     """
     steps = [int(path.name[5:]) for path in _checkpoints(Path(folder))]
     latest = max(steps, default=-1)
@@ -194,18 +197,18 @@ def restore_latest(model: keras.Model, folder) -> dict | None:
         )
     for path in reversed(_checkpoints(Path(folder))):
         try:
-            state = json.loads((path / _STATE).read_text())
+            state = checked_json.read_state(path / _STATE)
             model.prepare()
-            model.load_weights(path / _WEIGHTS)
-        except (OSError, json.JSONDecodeError):
+            load_weights(model, path / _WEIGHTS)
+        except UnreadableFile:
             continue  # damaged after it was written: the one before it is as good a start
+        try:
+            for variable, value in zip(model.metrics_variables, state.pop("metrics"), strict=True):
+                variable.assign(value)
         except ValueError as error:
-            raise InputError(f"checkpoint {path} does not fit this model: {error}") from error
-        metrics = state.pop("metrics")
-        if len(metrics) != len(model.metrics_variables):
-            raise InputError(f"checkpoint {path} does not fit this model: it has other metrics")
-        for variable, value in zip(model.metrics_variables, metrics, strict=True):
-            variable.assign(value)
+            raise InputError(
+                f"{path / _STATE} does not fit this model: {first_line(error)}"
+            ) from error
         return state
     return None
 
@@ -221,9 +224,9 @@ def load_best(model: keras.Model, folder) -> dict[str, Any]:
     """
     for path in sorted(Path(folder).glob(f"{_BEST}*"), reverse=True):
         try:
-            state = json.loads((path / _STATE).read_text())
-            model.load_weights(path / _WEIGHTS)
-        except (OSError, ValueError) as error:
+            state = checked_json.read_best(path / _STATE)
+            load_weights(model, path / _WEIGHTS)
+        except InputError as error:
             raise InputError(
                 f"checkpoint {path} is damaged or not of this model: {error}"
             ) from None

@@ -54,11 +54,12 @@ class ProgressLines(keras.callbacks.Callback):
             if name in values:
                 digits = 4 if name.endswith("accuracy") else 2
                 shown.append(f"{name} {values[name]:.{digits}f}")
-        shown.append(f"{_duration(left)} left" if left else f"took {_duration(elapsed)}")
+        shown.append(f"{duration(left)} left" if left else f"took {duration(elapsed)}")
         return "  ".join(shown)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time for people, such as "2 min 5 s"."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

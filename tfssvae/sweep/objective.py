@@ -1,0 +1,69 @@
+"""What the trials of a sweep are compared by: a figure of the validation data."""
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from tfssvae.checks import InputError, closest
+
+ACCURACY, BOUND = "val_accuracy", "val_monitor/unlabelled_bound"
+DIRECTIONS = ("maximize", "minimize")
+
+
+def direction_of(objective: str) -> str:
+    """Return whether a figure is to be high or low.
+
+    >>> direction_of("val_accuracy"), direction_of("val_loss")
+    ('maximize', 'minimize')
+
+    Raises:
+        InputError: its name does not say so.
+    """
+    name = objective.removeprefix("val_")
+    if name.endswith(("accuracy", "_bound")):
+        return "maximize"
+    if name.startswith("monitor/"):
+        raise InputError(f"say with --direction whether {objective} is to maximize or to minimize")
+    return "minimize"
+
+
+def check_objective(objective: str, known: Iterable[str]) -> None:
+    """Refuse a figure that is not measured on validation data.
+
+    Args:
+        objective: name of a figure of an epoch.
+        known: the figures of validation data.
+
+    Raises:
+        InputError: naming those that there are.
+    """
+    if not objective.startswith("val_"):
+        raise InputError(
+            f"--objective {objective} is no figure of validation data: use one such as "
+            f"{ACCURACY}, val_loss or {BOUND}"
+        )
+    if objective not in known:
+        raise InputError(f"unknown --objective {objective!r}: {closest(objective, known)}")
+
+
+def last_value(metrics: Mapping[str, Any], objective: str) -> float:
+    """Return a figure of the last epoch: the one whose model the run folder holds.
+
+    Args:
+        metrics: content of metrics.json.
+        objective: its name; NaN is returned where it is missing or no number.
+    """
+    values = metrics["history"].get(objective)
+    return math.nan if not values or values[-1] is None else float(values[-1])
+
+
+def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
+    """Return the mean and its standard error, None for a single value.
+
+    >>> mean_and_error([1.0, 3.0])
+    (2.0, 1.0)
+    """
+    if len(values) < 2:
+        return statistics.fmean(values), None
+    return statistics.fmean(values), statistics.stdev(values) / math.sqrt(len(values))

@@ -118,9 +118,11 @@ def history_key_figure(history) -> Figure:
     columns = max(1, min(len(labels), _WIDEST_KEY // (max(map(len, labels)) + 6)))
     height = 0.1 + 0.22 * -(-len(labels) // columns)
     letters = columns * (max(map(len, labels)) + 6)
-    figure = Figure(figsize=(0.2 + 0.085 * letters, height), dpi=100)
+    figure = Figure(figsize=(0.2 + 0.075 * letters, height), dpi=100)
     handles = [Line2D([], [], color=kind.colour, linestyle=kind.style) for kind in kinds.values()]
-    plain_legend(figure, handles, labels, loc="center left", ncols=columns, frameon=False)
+    plain_legend(
+        figure, handles, labels, loc="center left", ncols=columns, fontsize=8, frameon=False
+    )
     return figure
 
 

@@ -13,6 +13,10 @@ from tfssvae.report.same_data import check_same_test_data
 Say = Callable[[str], None]
 
 
+# Not of the model, the complement of another figure, or one of many of a kind.
+_LEFT_OUT = ("count", "error", "teacher_error", "activated_units_")
+
+
 class Row(NamedTuple):
     """A figure of the groups.
 
@@ -88,8 +92,9 @@ def _figures(run: Finished) -> dict[str, float]:
     found = {
         key: float(value)
         for key, value in test.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and key != "count"
+        if isinstance(value, int | float) and not isinstance(value, bool)
     }
+    found = {key: found[key] for key in found if not key.startswith(_LEFT_OUT)}
     if "clustering_accuracy" in found:  # without labels a class has no number
         judged = ("accuracy", "error", "expected_calibration_error", "log_loss")
         found = {key: value for key, value in found.items() if key not in judged}

@@ -70,7 +70,7 @@ td { min-width: 4.5rem; }
   padding-left: 0.75rem;
 }
 .numbers td { white-space: nowrap; min-width: 0; }
-.numbers tbody th { min-width: 4rem; }
+.numbers tbody th { min-width: 4rem; overflow-wrap: break-word; }
 pre {
   margin: 0 0 0.75rem; padding: 0.75rem 1rem; background: var(--raised); white-space: pre-wrap;
   font: 0.88rem/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
@@ -133,7 +133,7 @@ footer { color: var(--soft); font-size: 0.85rem; border-top: 1px solid var(--lin
   thead { display: table-header-group; }
   .scroll { overflow: visible; }
   .numbers th:not(:first-child), .numbers td { padding-left: 0.3cm; }
-  .numbers tbody th { min-width: 1.3cm; }
+  .numbers tbody th { min-width: 1.3cm; overflow-wrap: anywhere; }
   .pictures { grid-template-columns: repeat(auto-fit, minmax(7cm, 1fr)); gap: 0.4cm; }
   footer { display: none; }
   .numbers td, .numbers th { white-space: normal; }

@@ -32,6 +32,7 @@ from tfssvae.report.page import (
 )
 from tfssvae.report.run import load
 from tfssvae.report.sections import sections
+from tfssvae.report.tables import summary
 from tfssvae.training import PartOptimizer, ramp_down
 
 SUMMARY = {"Figures", "Classes"}
@@ -179,6 +180,11 @@ def test_validation_data_stand_in_for_test_data_and_the_page_says_so(tmp_path):
     assert "There is no test data: figures are of 10 validation examples" in heading(run).notes[0]
     names = [fact.name for fact in heading(run).facts]
     assert names[0] == "validation accuracy"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    best = {"best": {"name": "val_accuracy", "value": 0.75, "epoch": 2, "step": 8}}
+    (folder / "metrics.json").write_text(json.dumps({**metrics, **best}))
+    run = load(folder, print)
+    assert ("best epoch", "2: val_accuracy 0.75") in summary([run]).rows
     (section,) = (s for s in sections(run, print) if s.title == "Figures")
     assert "10 validation examples" in section.meaning
 

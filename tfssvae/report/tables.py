@@ -49,6 +49,9 @@ def _facts(run: Run) -> dict[str, str]:
         "machine": ", ".join(filter(None, machine)),
         "folder": str(run.folder),
     }
+    best = run.metrics.get("best")
+    if best:  # `tfssvae evaluate --best` has its weights; the report is of the last ones
+        facts["best epoch"] = _filled("{epoch}: {name} {value:.4g}", best)
     if config["data"].get("binarize"):
         facts["pixels"] = f"binarised, {config['data']['binarize']}"
     return {name: text for name, text in facts.items() if text}

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -215,6 +216,12 @@ def test_a_run_rolls_back_with_half_the_rate_and_ends(tmp_path, data):
         json.loads(path.read_text()) for path in tmp_path.glob("checkpoints/*14/state.json")
     ]
     assert state["context"]["rollbacks"] == rollbacks, "a resumed run goes on with its rate"
+
+
+def test_a_run_without_one_rate_cannot_roll_back(tmp_path, data):
+    schedule = keras.optimizers.schedules.ExponentialDecay(1e-3, 10, 0.5)
+    with pytest.raises(tfssvae.InputError, match="has to be a number"):
+        driven(tmp_path, data, keras.saving.serialize_keras_object(schedule))
 
 
 def test_a_run_that_rolls_back_in_vain_stops(tmp_path, data):

@@ -115,6 +115,16 @@ def test_a_run_ends_the_same_wherever_it_goes_on(run, unfinished):
     assert len(json.loads((unfinished / "sessions.json").read_text())) == 2
 
 
+def test_a_run_whose_checkpoints_are_all_damaged_begins_anew_and_says_so(tmp_path, data):
+    (tmp_path / "checkpoints" / "step-000000007").mkdir(parents=True)
+    (tmp_path / "checkpoints" / "step-000000007" / "state.json").write_text("{")
+    _, trained, said = driven(tmp_path, data, 1e-3)
+    assert [text for (text,), fields in said if fields["event"] == "resume"] == [
+        "no checkpoint can be read: beginning anew"
+    ]
+    assert len(trained["history"]["loss"]) == 2
+
+
 def test_a_changed_configuration_is_refused_and_named(unfinished, capsys):
     path = unfinished / "config.json"
     config = json.loads(path.read_text())

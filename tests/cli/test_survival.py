@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -114,6 +115,16 @@ def test_a_run_ends_the_same_wherever_it_goes_on(run, unfinished):
     assert len(json.loads((unfinished / "sessions.json").read_text())) == 2
 
 
+def test_a_run_whose_checkpoints_are_all_damaged_begins_anew_and_says_so(tmp_path, data):
+    (tmp_path / "checkpoints" / "step-000000007").mkdir(parents=True)
+    (tmp_path / "checkpoints" / "step-000000007" / "state.json").write_text("{")
+    _, trained, said = driven(tmp_path, data, 1e-3)
+    assert [text for (text,), fields in said if fields["event"] == "resume"] == [
+        "no checkpoint can be read: beginning anew"
+    ]
+    assert len(trained["history"]["loss"]) == 2
+
+
 def test_a_changed_configuration_is_refused_and_named(unfinished, capsys):
     path = unfinished / "config.json"
     config = json.loads(path.read_text())
@@ -215,6 +226,12 @@ def test_a_run_rolls_back_with_half_the_rate_and_ends(tmp_path, data):
         json.loads(path.read_text()) for path in tmp_path.glob("checkpoints/*14/state.json")
     ]
     assert state["context"]["rollbacks"] == rollbacks, "a resumed run goes on with its rate"
+
+
+def test_a_run_without_one_rate_cannot_roll_back(tmp_path, data):
+    schedule = keras.optimizers.schedules.ExponentialDecay(1e-3, 10, 0.5)
+    with pytest.raises(tfssvae.InputError, match="has to be a number"):
+        driven(tmp_path, data, keras.saving.serialize_keras_object(schedule))
 
 
 def test_a_run_that_rolls_back_in_vain_stops(tmp_path, data):

@@ -94,6 +94,12 @@ def _check_whole(config: dict[str, Any]) -> None:
         missing |= {"learning_rate"} - set(config)
     if missing:
         raise InputError(f"the configuration lacks {', '.join(sorted(missing))}")
+    constant = "optimizer" not in config and isinstance(config["learning_rate"], int | float)
+    if config.get("on_divergence") == "roll_back" and not constant:
+        raise InputError(
+            "a run rolls back with half its learning rate, which has to be a number for that: set "
+            'learning_rate, or on_divergence to "stop"'
+        )
 
 
 def _made(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:

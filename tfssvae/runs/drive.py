@@ -76,6 +76,8 @@ def drive(
 def _resumed(config: dict[str, Any], state, folder: Path, say: Say) -> list[dict[str, Any]]:
     """Return the rollbacks before the last checkpoint, which has to be of this configuration."""
     if state is None:
+        if any((folder / "checkpoints").glob("step-*")):
+            say("no checkpoint can be read: beginning anew", event="resume", step=0)
         return []
     say(f"resuming at step {state['step']}", event="resume", step=state["step"])
     if not state["context"]:

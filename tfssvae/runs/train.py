@@ -99,8 +99,8 @@ def _train(
     except (KeyboardInterrupt, OSError, tf.errors.OpError) as error:
         command = f"tfssvae train --resume {shlex.quote(str(folder))}"
         say(f"to continue: {command}", event="interrupted", command=command)
-        if isinstance(error, tf.errors.OpError):  # of TensorFlow's writers, as on a full disk
-            raise OSError(f"{folder} cannot be written: {error.message}") from error
+        if isinstance(error, tf.errors.OpError):  # a full disk, a device without memory
+            raise OSError(str(error.message).splitlines()[0]) from error
         raise
 
 

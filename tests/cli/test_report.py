@@ -198,6 +198,9 @@ def test_clusters_have_no_accuracy_but_that_of_their_best_names(tmp_path):
     assert run.predicts == "clusters"
     assert "Clusters and classes" in titles
     assert not JUDGED & set(titles)
+    (section,) = (s for s in sections(run, print) if s.title == "Clusters and classes")
+    (axes, _) = section.parts[0].draw().axes
+    assert (axes.get_title(), axes.get_xlabel()) == ("Classes and clusters", "cluster")
     assert "accuracy" not in run.figures
     expected = evaluation.clustering_accuracy(run.y, run.probs.argmax(axis=1))
     assert run.figures["clustering_accuracy"] == expected

@@ -136,7 +136,7 @@ def _classification(runs: Sequence[Run], per_run: PerRun, say: Say) -> Iterator[
             "model found without labels: one full cell in each row and column is a perfect "
             "grouping, whatever the order.",
             "Table of classes and clusters",
-            _confusion,
+            _clusters,
             clustered,
         )
     predicting = [run for run in runs if run.predicts and run.probs is not None]
@@ -165,6 +165,12 @@ def _classification(runs: Sequence[Run], per_run: PerRun, say: Say) -> Iterator[
 def _confusion(run: Run) -> Any:
     matrix = evaluation.confusion_matrix(run.y, run.probs, run.data.num_classes)
     return evaluation.confusion_figure(matrix, run.data.class_names)
+
+
+def _clusters(run: Run) -> Any:
+    figure = _confusion(run)
+    figure.axes[0].set(title="Classes and clusters", xlabel="cluster")  # no cluster is correct
+    return figure
 
 
 _MOST_MISTAKES, _FEW_MISTAKES = 24, 8  # of one run, and of each of several

@@ -12,7 +12,7 @@ def add(commands) -> None:
         description="Write a page that needs no other file: settings, figures, examples of each "
         "class, learning curves, confusion with the worst mistakes, calibration, generated and "
         "reconstructed images, codes and their prior, likelihood. Of a run that is not finished "
-        "it shows the last checkpoint. `tfssvae compare` lays several runs side by side.",
+        "it shows the last checkpoint. tfssvae compare lays several runs side by side.",
     )
     parser.add_argument("run_folder", type=Path, metavar="RUN")
     parser.add_argument("--out", type=Path, metavar="HTML", help="the page (RUN/report.html)")

@@ -213,7 +213,7 @@ def fake(monkeypatch):
             metrics = {
                 "history": {"val_accuracy": [2.0, figure]},
                 "seconds": 1.5,
-                "test": {"accuracy": 0.5 + config["seed"] / 10, "recall": [1.0]},
+                "test": {"accuracy": 0.5 + config["seed"] / 10, "recall": {"0": 1.0}},
                 "environment": {},
             }
             folder.mkdir(parents=True)

@@ -10,7 +10,8 @@ import tfssvae
 from tfssvae import evaluation, runs
 from tfssvae.recipes import TABLES
 from tfssvae.recipes.table import rows_per_step
-from tfssvae.reproduce import _config, _result, reproduce
+from tfssvae.reproduce import _config, reproduce
+from tfssvae.runs import complete_run
 
 TABLE = TABLES["untapped/section3"]
 
@@ -93,10 +94,10 @@ def test_a_run_is_known_again_whatever_optimizers_were_made_before(tmp_path):
     keras.optimizers.Adam()  # Keras numbers their names
     again = config_of(row)
     assert again != kept
-    assert _result(tmp_path, again, print) == metrics
+    assert complete_run(tmp_path, again) == metrics
     again["optimizer"]["config"]["epsilon"] = 1e-7
     with pytest.raises(tfssvae.InputError, match="another optimizer"):
-        _result(tmp_path, again, print)
+        complete_run(tmp_path, again)
 
 
 def test_every_figure_of_the_table_is_measured():

@@ -1,11 +1,8 @@
 """The command line as a user meets it."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 from functools import partial
 
 import keras
@@ -128,41 +125,6 @@ def test_labels_without_images_reach_a_run_and_its_continuation(tmp_path, capsys
     assert main(["evaluate", str(tmp_path / "with")]) == 0
     assert "unfeatured" not in capsys.readouterr().out
     assert main([*command[:-4], "--unfeatured", "-1"]) == 2
-
-
-@pytest.mark.parametrize("driver", ["loop", pytest.param("fit", marks=pytest.mark.slow)])
-def test_a_killed_run_resumes_bit_equal(driver, tmp_path):
-    def command(folder, epochs="30"):
-        return [
-            *TRAIN,
-            *["--epochs", epochs, "--driver", driver, "--checkpoint-seconds", "0"],
-            *["--unlabelled", "50", "--out", str(folder)],
-        ]
-
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tfssvae", *command(killed)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 120
-    while not list(killed.glob("checkpoints/step-*")):
-        assert process.poll() is None, "the run ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    assert main(["train", "--resume", str(killed)]) == 2, "two processes in one run folder"
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    (killed / "checkpoints" / ".partial-1").mkdir()
-    assert not (killed / "metrics.json").exists()
-    assert main(["train", "--resume", str(killed)]) == 0
-    assert main(command(whole)) == 0
-    weights = [keras.saving.load_model(f / "model.keras").get_weights() for f in (whole, killed)]
-    for one, other in zip(*weights, strict=True):
-        np.testing.assert_array_equal(one, other)
-    histories = [json.loads((f / "metrics.json").read_text())["history"] for f in (whole, killed)]
-    assert histories[0] == histories[1]
-    assert not list(killed.glob("checkpoints/.partial-*"))
 
 
 def test_a_start_that_was_cut_off_can_be_started_again(tmp_path):

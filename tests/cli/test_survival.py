@@ -158,7 +158,9 @@ def test_another_environment_is_said_and_no_obstacle(tmp_path):
         pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
     ],
 )
-def test_a_run_that_is_told_to_stop_says_how_to_continue(number, code, tmp_path):
+def test_a_run_at_work_is_claimed_and_told_to_stop_says_how_to_continue(
+    number, code, tmp_path, capsys
+):
     folder = tmp_path / "it's a run"
     command = [*TRAIN, "--epochs", "9999", "--json", "--out", str(folder)]
     process = subprocess.Popen(
@@ -170,6 +172,8 @@ def test_a_run_that_is_told_to_stop_says_how_to_continue(number, code, tmp_path)
     assert process.stdout is not None
     while json.loads(process.stdout.readline())["event"] != "epoch":
         pass
+    assert main(["train", "--resume", str(folder)]) == 2
+    assert "another process is training" in last_error(capsys)
     os.kill(process.pid, number)
     printed, complaint = process.communicate(timeout=60)
     assert process.returncode == code
@@ -234,6 +238,7 @@ def test_a_run_without_one_rate_cannot_roll_back(tmp_path, data):
         driven(tmp_path, data, keras.saving.serialize_keras_object(schedule))
 
 
-def test_a_run_that_rolls_back_in_vain_stops(tmp_path, data):
+def test_a_run_that_rolls_back_in_vain_stops(tmp_path, data, monkeypatch):
+    monkeypatch.setattr("tfssvae.runs.drive._MOST_ROLLBACKS", 1)
     with pytest.raises(tfssvae.DivergenceError, match="lower rate"):
         driven(tmp_path, data, 1e30)

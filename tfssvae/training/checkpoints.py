@@ -245,6 +245,7 @@ def load_best(model: keras.Model, folder) -> dict[str, Any]:
     for path in sorted(Path(folder).glob(f"{_BEST}*"), reverse=True):
         try:
             state = checked_json.read_best(path / _STATE)
+            model.prepare()
             load_weights(model, path / _WEIGHTS)
         except InputError as error:
             raise InputError(

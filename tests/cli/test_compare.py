@@ -60,12 +60,61 @@ def test_runs_that_differ_in_the_seed_alone_are_one_group():
     }
 
 
+def texts_of(*configs):
+    """The texts of the settings that differ between runs of these configurations."""
+    return differing(grouped([finished(f"/x/{n}", one) for n, one in enumerate(configs)]))
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "value"),
+    [
+        ("lvae", "batch_norm", False),
+        ("cagem", "skip_connection", False),
+        ("exon", "beta", 0),
+        ("exon", "regularizers", []),
+        ("parted_vae", "capacity_u", None),
+    ],
+)
+def test_a_model_argument_that_is_off_is_not_the_default(method, name, value):
+    found = texts_of(config_of(method=method), config_of(method=method, model={name: value}))
+    assert list(found) == [f"model: {name}"]
+    assert found[f"model: {name}"][0] == "not set"
+
+
+@pytest.mark.parametrize(
+    ("method", "model"),
+    [
+        ("lvae", {"batch_norm": True}),
+        ("exon", {"beta": 0.25, "latent_dim": None}),
+        ("m2", {"latent_dim": 50, "hidden": [600, 600], "weights": {}}),
+    ],
+)
+def test_the_default_written_down_is_the_default(method, model):
+    runs = [config_of(0, method), config_of(1, method, model)]
+    assert len(grouped([finished(f"/x/{n}", run) for n, run in enumerate(runs)])) == 1
+
+
+def test_options_that_are_off_are_not_set_and_no_labels_are_no_default():
+    off = {"unfeatured": 0, "default_weights": "recommended", "optimizer": None}
+    runs = [config_of(0), config_of(1, **off)]
+    runs[1]["data"] |= {"grey": False, "binarize": None, "validation": 0.0}
+    assert len(grouped([finished(f"/x/{n}", run) for n, run in enumerate(runs)])) == 1
+    none, every = config_of(labelled=0), config_of(labelled=50)
+    none["data"]["labels_per_class"], every["data"]["labels_per_class"] = 0, None
+    assert texts_of(none, every) == {
+        "labelled": ["0", "50"],
+        "data: labels_per_class": ["0", "not set"],
+    }
+
+
 @pytest.mark.parametrize(
     ("folders", "expected"),
     [
         (("/x/m2-seed0", "/x/m2-seed1", "/x/vae-seed0"), ["m2", "vae"]),
         (("/x/a@20_seed=0", "/x/a@20_seed=1", "/x/b"), ["a@20", "b"]),
         (("/x/a", "/x/b", "/x/c"), ["m2 epochs=2", "m2 epochs=9"]),
+        (("/x/t-0/seed-0", "/x/t-0/seed-1", "/x/t-1/seed-0"), ["t-0", "t-1"]),
+        (("/a/t/seed-0", "/a/t/seed-1", "/b/t/seed-0"), ["m2 epochs=2", "m2 epochs=9"]),
     ],
 )
 def test_groups_are_called_as_their_folders_are_or_after_their_settings(folders, expected):
@@ -132,10 +181,18 @@ def test_paired_differences_over_the_seeds_that_both_have(made):
     assert difference.mean == pytest.approx(0.02)
     assert rows["log_likelihood_50"].means[0] is None
     content = json.loads(json.dumps(numbers(found)))
-    assert content["reference"] == "plain"
-    assert content["differences"]["accuracy"]["better"]["mean"] == pytest.approx(0.02)
-    assert content["figures"]["log_likelihood_50"]["plain"] is None
-    assert content["settings"]["model: regularizers"]["plain"] == "not set"
+    one, two = content["groups"]
+    assert [content["groups"][key]["name"] for key in (one, two)] == ["plain", "better"]
+    assert content["reference"] == one
+    assert content["differences"]["accuracy"][two]["mean"] == pytest.approx(0.02)
+    assert content["figures"]["log_likelihood_50"][one] is None
+    config = json.loads((made / "better-seed0" / "config.json").read_text())
+    expected = {two: config["model"]["regularizers"]}  # what is not set is not there
+    assert content["settings"] == {"model: regularizers": expected}
+    assert content["groups"][one]["settings"]["epochs"] == 2
+    assert content["groups"][one]["runs"]["1"] == str(made / "plain-seed1")
+    alone = numbers(compare(runs_of(made, "better")))
+    assert list(alone["groups"]) == [two]  # whatever it is compared with
 
 
 def test_the_terminal_shows_the_table_and_the_page_the_pictures(
@@ -179,7 +236,7 @@ def test_json_and_a_folder_of_runs(made, tmp_path, capsys, monkeypatch):
     printed = capsys.readouterr()
     content, page = map(json.loads, printed.out.splitlines())
     assert (content["event"], page["event"]) == ("comparison", "page")
-    assert set(content["groups"]) == {"plain", "better"}
+    assert {group["name"] for group in content["groups"].values()} == {"plain", "better"}
     assert "begun is not finished and left out" in printed.err
 
 
@@ -274,6 +331,27 @@ def test_a_run_without_labels_is_compared_by_its_clusters():
     measured = {"accuracy": 0.1, "clustering_accuracy": 0.9, "log_loss": 3.0}
     found = comparison._figures(finished("/x", config_of(0), **measured))
     assert found == {"clustering_accuracy": 0.9, "seconds": 2.0}
+
+
+def test_the_runs_of_a_sweep_are_found_two_levels_deep(made, tmp_path):
+    sweep, said = tmp_path / "sweep", []
+    for place in ("trial-000/seed-0", "trial-000/seed-1", "trial-001/seed-0", "a/b/seed-0"):
+        (sweep / place).mkdir(parents=True)
+        for name in ("config.json", "metrics.json"):
+            shutil.copy(made / "plain-seed0" / name, sweep / place)
+    (sweep / "trial-001" / "seed-1").mkdir()
+    shutil.copy(made / "plain-seed0" / "config.json", sweep / "trial-001" / "seed-1")
+    nested = sweep / "trial-000" / "seed-0" / "export"
+    nested.mkdir()
+    shutil.copy(made / "plain-seed0" / "config.json", nested)  # of the run, no run
+    (sweep / "trial-001" / "round").symlink_to(sweep)
+    (sweep / "again").symlink_to(sweep / "trial-000")
+    found = find_runs([sweep], said.append)
+    assert {str(run.folder.resolve().relative_to(sweep)) for run in found} == {
+        *("trial-000/seed-0", "trial-000/seed-1", "trial-001/seed-0"),
+    }
+    assert len(found) == 3
+    assert said == [f"{sweep / 'trial-001' / 'seed-1'} is not finished and left out"]
 
 
 def test_find_runs_takes_a_run_once(made):

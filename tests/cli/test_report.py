@@ -291,12 +291,12 @@ def test_a_designed_latent_space_is_shown(tmp_path):
             if isinstance(part, Table):
                 tables |= {row[0]: row[1:] for row in part.rows}
     # What is not measured for the report comes from the run.
-    assert tables["units of z1 in use"] == ("3",)
+    assert tables["active units of z1"] == ("3",)
     assert tables["accuracy of the Mean Teacher"] == ("87.50%",)
     assert tables["error of the Mean Teacher"] == ("12.50%",)
     assert tables["KL(q(y, z|x) || p(y, z)), nats"] == ("1.25",)
     assert tables["upper bound on it, nats"] == ("7.00",)
-    assert tables["log p(x) at least, nats: 50 importance samples an example"] == ("-4.50",)
+    assert tables["log p(x) at least, nats: 50 importance samples"] == ("-4.50",)
     assert pictures <= set(titles)
     assert "Code and prior" not in titles  # the plane has it
     facts = {fact.name: fact for fact in heading(run).facts}

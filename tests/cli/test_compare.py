@@ -18,10 +18,9 @@ from tfssvae.cli import main
 from tfssvae.regularizers import MIER
 from tfssvae.report import compare as page_of_comparison
 from tfssvae.report import comparison
-from tfssvae.report import tables as report_tables
 from tfssvae.report.comparison import compare, numbers
 from tfssvae.report.groups import Finished, Group, differing, find_runs, grouped
-from tfssvae.report.measures import MEASURES, measure_of
+from tfssvae.report.measures import measure_of
 from tfssvae.report.same_data import signature
 
 PLAIN = {0: 0.80, 1: 0.90, 2: 0.85}
@@ -322,13 +321,6 @@ def test_what_cannot_be_compared_is_one_sentence(made, tmp_path, capsys):
 def test_measures_are_called_as_people_call_them():
     assert measure_of("kl_z2").title == "KL of z2 from its prior, nats"
     assert measure_of("something_new").title == "something new"
-
-
-def test_one_number_has_one_name():
-    columns = {"M2": {"mutual_information": 1.0, "kl_z1": 1.0, "active_units_z1": 2}}
-    assert measure_of("active_units_z1").title in report_tables._layer_lines(columns)
-    titles = [measure.title for measure in MEASURES]
-    assert len(set(titles)) == len(titles)
 
 
 @pytest.mark.parametrize(

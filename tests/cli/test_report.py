@@ -169,8 +169,12 @@ def test_mistakes_of_a_table_are_rows(tmp_path):
     (section,) = (s for s in sections(run, print) if s.title == "Worst mistakes")
     (table,) = section.parts
     assert table.head[0] == "row of the test data"
-    wrong = np.flatnonzero(run.probs.argmax(axis=1) != run.y)
-    assert {int(row[0]) for row in table.rows} == set(wrong.tolist())
+    predicted = run.probs.argmax(axis=1)
+    shown = [int(row[0]) for row in table.rows]
+    assert (predicted[shown] != run.y[shown]).all()
+    for true in (0, 1):  # of one confusion at most four, the surest
+        rows = np.flatnonzero((run.y == true) & (predicted != true))
+        assert sum(run.y[shown] == true) == min(4, len(rows))
 
 
 def test_validation_data_stand_in_for_test_data_and_the_page_says_so(tmp_path):

@@ -87,7 +87,7 @@ def _sections(comparison: Comparison, shown: Sequence[Run], say: Say) -> Iterato
     histories = {
         group.name: [run.metrics["history"] for run in group.runs] for group in comparison.groups
     }
-    for section in curve_sections(histories, shown[0].data):
+    for section in curve_sections(histories, shown[0].data, [run.model for run in shown]):
         yield section._replace(chapter="Training")
     yield from picture_sections(shown, say)
 

@@ -192,12 +192,10 @@ def divergence_table(runs: Sequence[Run]) -> Table:
         "Theorem 1: lower bound on the part of the code, nats": f"{{{bounds}[lower]:.2f}}",
         "the part of the code, nats": f"{{{bounds}[kl_z]:.2f}}",
         "upper bound on it, nats": f"{{{bounds}[upper]:.2f}}",
-        "mean code of a class off its centre, at most, deviations of the prior": (
-            f"{{{bounds}[mean_gap]:.2f}}"
-        ),
-        "variance of a class off its component's, at most, part of it": (
-            f"{{{bounds}[variance_gap]:.2f}}"
-        ),
+        "largest shift of a class: from its centre to the mean of its codes, in standard "
+        "deviations of the prior": f"{{{bounds}[mean_gap]:.2f}}",
+        "largest misfit of spread: by what part of the prior's variance that of a class's codes "
+        "differs": f"{{{bounds}[variance_gap]:.2f}}",
         **_lines_of("negative_ssim"),
     }
     return _measured_table(runs, lines)

@@ -363,7 +363,7 @@ def test_how_often_lines_agree_by_chance():
     row = comparison.Row(measure_of("accuracy"), [{0: 0.5, 1: 0.5, 2: 0.5}, dict.fromkeys("012")])
     assert page_of_comparison._agreement(row) == "A point for each seed."
     row = row._replace(values=[PLAIN, BETTER])
-    assert "all of 3 lines go the same way in one of 4 cases" in page_of_comparison._agreement(row)
+    assert "3 lines all go the same way in one of 4 cases" in page_of_comparison._agreement(row)
 
 
 def test_a_run_without_labels_is_compared_by_its_clusters():

@@ -153,9 +153,9 @@ def _agreement(row: Row) -> str:
     if lines < 2:
         return "A point for each seed."
     return (
-        f"A line for each seed. Even where settings are equally good, all of {lines} lines go the "
-        f"same way in one of {2 ** (lines - 1):,} cases by chance: how sure a difference is says "
-        "its interval above."
+        f"A line for each seed. Even where two settings are equally good, {lines} lines all go the "
+        f"same way in one of {2 ** (lines - 1):,} cases by chance: the interval above says how "
+        "sure a difference is."
     )
 
 

@@ -163,6 +163,7 @@ def test_calibration_figure_shows_accuracy_gap_and_error():
     )
     pale = [bar.get_alpha() is not None for bar in many.axes[0].patches]
     assert pale == [False, True, False, True]
+    assert all(handle.get_alpha() is None for handle in figure.legends[0].get_patches())
     error = float(evaluation.expected_calibration_error(probs, labels, bins=10))
     assert f"error {error:.3f} (5 rows, 10 bins)" in top.get_title()
 

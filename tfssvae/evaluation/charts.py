@@ -97,17 +97,17 @@ def calibration_figure(probs, labels, bins: int = 15) -> Figure:
         hatch="///",
         label="gap to the mean confidence",
     )
-    for number, bar, gap in zip(count[used], bars, gaps, strict=True):
-        if number < FEW_ROWS:
-            bar.set_alpha(_PALE)
-            gap.set_alpha(_PALE)
     top.plot([0, 1], [0, 1], color=ink(), linestyle="--", linewidth=1, label="calibrated")
     top.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy (fraction correct)")
     top.set_title(
         f"Expected calibration error {error:.3f} ({int(count.sum()):,} rows, {bins} bins)",
         fontsize=10,
     )
-    figure.legend(loc="outside lower center", ncols=3, fontsize=8)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=8)  # before bars become pale
+    for number, bar, gap in zip(count[used], bars, gaps, strict=True):
+        if number < FEW_ROWS:
+            bar.set_alpha(_PALE)
+            gap.set_alpha(_PALE)
     bottom.bar(left, count[used] / count.sum(), width, align="edge", edgecolor=ground)
     bottom.set(xlabel="confidence (probability of the predicted class)", ylabel="fraction\nof rows")
     return figure

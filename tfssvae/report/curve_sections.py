@@ -19,7 +19,7 @@ Histories = Mapping[str, Sequence[Logs]]
 _CITES = re.compile(r"\b(eqs?\.|section)")
 _BOUND = "before any weight: the higher, the better"
 _LOGGED = {
-    "loss": "the sum of all weighted terms, which training lowers",
+    "loss": "the sum of all weighted terms, which training lowers; it may rise while weights do",
     "accuracy": "of the labelled batches of training, not of the test data",
     "monitor/labelled_bound": f"bound of the labelled images with their labels, {_BOUND}",
     "monitor/unlabelled_bound": f"bound on log p(x) of the unlabelled images, {_BOUND}",

@@ -280,3 +280,14 @@ def test_weights_with_text_for_numbers(whole, change):
         root[name] = np.full(shape, "text", h5py.string_dtype())
     with pytest.raises(InputError, match=r"changed\.keras is damaged"):
         model_files.load_model(change(**{"model.weights.h5": content.getvalue()}))
+
+
+def test_weights_of_variable_length_that_all_refer_to_one_place(tmp_path):
+    # Every element claims 16 bytes and unpacks to the whole object that all of them share.
+    path = tmp_path / "model.weights.h5"
+    with h5py.File(path, "w") as file:
+        kind = h5py.vlen_dtype(np.dtype("float32"))
+        shared = file.create_dataset("vars/0", (1,), dtype=kind)
+        shared[0] = np.zeros(1000, "float32")
+    with pytest.raises(UnreadableFile, match="weights are numbers"):
+        model_files.load_weights(new_model(), path)

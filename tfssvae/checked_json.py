@@ -9,6 +9,7 @@ from tfssvae import limits
 from tfssvae.models import METHODS
 
 _MOST = 2**31 - 1
+_DEPTH = 8  # axes of an array
 _PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 _TEXTS = "decoded_as"  # the one figure that is text: class -> the class that its image shows
 _BY_NAME = ("recall", "counts", "kl_decomposition", "kl_bounds", _TEXTS, f"{_TEXTS}_probability")
@@ -37,8 +38,12 @@ def _figure_or_none(value: Any) -> bool:
     return value is None or _number(value)  # what was not finite is written as null
 
 
-def _numbers(value: Any) -> bool:
-    return isinstance(value, list) and all(_figure_or_none(one) or _numbers(one) for one in value)
+def _numbers(value: Any, depth: int = _DEPTH) -> bool:
+    return (
+        depth > 0
+        and isinstance(value, list)
+        and all(_figure_or_none(one) or _numbers(one, depth - 1) for one in value)
+    )
 
 
 def _history(value: Any) -> bool:

@@ -211,6 +211,10 @@ def _claimed_bytes(dataset: h5py.Dataset, path: Path) -> int:
             f"{path} takes {dataset.name!a:.60} from another file: weights stand where "
             "Keras writes them, choose another file"
         )
+    if dataset.dtype.kind not in "biuf":  # anything else may refer to far more than it claims
+        raise limits.UnreadableFile(
+            f"{path} is damaged: {dataset.name!a:.60} holds {dataset.dtype}, weights are numbers"
+        )
     return math.prod(dataset.shape or ()) * dataset.dtype.itemsize
 
 

@@ -16,8 +16,9 @@ import tfssvae
 from tfssvae import runs
 from tfssvae.cli import main
 from tfssvae.runs.build import build
-from tfssvae.runs.drive import drive
+from tfssvae.runs.drive import _resumed, drive
 from tfssvae.runs.environment import note_session
+from tfssvae.runs.folder import check_free
 from tfssvae.training import messages
 
 TRAIN = [
@@ -115,22 +116,41 @@ def test_a_run_ends_the_same_wherever_it_goes_on(run, unfinished):
     assert len(json.loads((unfinished / "sessions.json").read_text())) == 2
 
 
-def test_a_run_whose_checkpoints_are_all_damaged_begins_anew_and_says_so(tmp_path, data):
-    (tmp_path / "checkpoints" / "step-000000007").mkdir(parents=True)
-    (tmp_path / "checkpoints" / "step-000000007" / "state.json").write_text("{")
-    _, trained, said = driven(tmp_path, data, 1e-3)
-    assert [text for (text,), fields in said if fields["event"] == "resume"] == [
-        "no checkpoint can be read: beginning anew"
-    ]
-    assert len(trained["history"]["loss"]) == 2
+def test_a_run_whose_checkpoints_are_all_damaged_is_refused(unfinished, capsys):
+    for path in (unfinished / "checkpoints").glob("*/state.json"):
+        path.write_text("{")
+    assert main(["train", "--resume", str(unfinished)]) == 2
+    assert "no checkpoint" in last_error(capsys)
+
+
+def test_changed_test_data_are_refused(unfinished, capsys):
+    path = unfinished / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, "test_fingerprint": "0" * 64}))
+    for command in (["train", "--resume"], ["train", "--resume"]):
+        assert main([*command, str(unfinished)]) == 2
+        assert "test data" in last_error(capsys)
+
+
+def test_where_data_lie_and_how_checkpoints_are_kept_may_change(unfinished):
+    path = unfinished / "config.json"
+    config = json.loads(path.read_text())
+    free = {"checkpoint_seconds": 9.0, "checkpoints": 1, "on_divergence": "roll_back"}
+    moved = {"data": {**config["data"], "data_dir": "elsewhere"}}
+    path.write_text(json.dumps({**config, **free, **moved}))
+    state = {"step": 21, "context": {"config": config, "rollbacks": []}}
+    assert _resumed(runs.read_config(unfinished), state, unfinished, lambda *_, **__: None) == []
 
 
 def test_a_changed_configuration_is_refused_and_named(unfinished, capsys):
     path = unfinished / "config.json"
     config = json.loads(path.read_text())
+    config["data"]["clusters"] = 10
     path.write_text(json.dumps({**config, "learning_rate": 0.5, "epochs": 4}))
     assert main(["train", "--resume", str(unfinished)]) == 2
-    assert "learning_rate is 0.5 and was 0.001" in last_error(capsys)
+    complaint = last_error(capsys)
+    assert "learning_rate is 0.5 and was 0.001" in complaint
+    assert "data.clusters is 10 and was None" in complaint
 
 
 def test_another_environment_is_said_and_no_obstacle(tmp_path):
@@ -229,7 +249,41 @@ def test_a_run_rolls_back_with_half_the_rate_and_ends(tmp_path, data):
     (state,) = [
         json.loads(path.read_text()) for path in tmp_path.glob("checkpoints/*14/state.json")
     ]
-    assert state["context"]["rollbacks"] == rollbacks, "a resumed run goes on with its rate"
+    assert state["context"]["rollbacks"] == rollbacks
+    (tmp_path / "checkpoints" / "step-000000014").rename(tmp_path / "last")
+    again, resumed, _ = driven(tmp_path, data, 1e4)
+    assert resumed["rollbacks"] == rollbacks
+    assert resumed["history"] == trained["history"], "a resumed run goes on with its rate"
+    np.testing.assert_array_equal(again.get_weights()[0], model.get_weights()[0])
+
+
+@pytest.mark.parametrize("name", [".config.json.partial", ".split.json.77.tmp"])
+def test_what_a_start_cut_off_in_a_write_leaves_is_in_nobodys_way(name, tmp_path):
+    (tmp_path / name).write_text("{")
+    (tmp_path / "split.json").write_text("{")
+    check_free(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(tfssvae.InputError, match="exists already"):
+        check_free(tmp_path)
+
+
+def test_nobody_reads_what_is_said(tmp_path):
+    command = [*TRAIN, "--epochs", "9999", "--json", "--out", str(tmp_path / "run")]
+    with subprocess.Popen(
+        [sys.executable, "-m", "tfssvae", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        complaint = process.stderr.read().decode()
+    assert process.returncode == 1
+    assert "Traceback" not in complaint
+
+
+def test_weights_too_large_to_predict_with_are_a_divergence(tmp_path, capsys):
+    one_step = ["--unlabelled", "1388", "--labelled", "50", "--epochs", "1"]
+    folder = tmp_path / "run"
+    assert main([*TRAIN, *one_step, "--learning-rate", "1e30", "--out", str(folder)]) == 3
+    assert "predicts is not finite" in last_error(capsys)
 
 
 def test_a_run_without_one_rate_cannot_roll_back(tmp_path, data):

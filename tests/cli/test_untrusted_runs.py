@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
-from tfssvae.checked_json import read_metrics
+from tfssvae.checked_json import read_metrics, read_state
 from tfssvae.checks import InputError
 from tfssvae.cli import main
 from tfssvae.report.page import (
@@ -119,6 +119,20 @@ def test_a_pipe_for_a_configuration_is_not_waited_for(tmp_path, capsys):
     os.mkfifo(tmp_path / "config.json")
     assert main(["train", "--resume", str(tmp_path)]) == 2
     assert "config.json cannot be read: it is a pipe" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("depth", [9, 300, 700])
+def test_figures_nested_deeper_than_arrays_have_axes(tmp_path, depth):
+    # 300 axes ended the process in TensorFlow; 700 were more than Python could follow.
+    nested = json.loads("[" * depth + "]" * depth)
+    metrics = {"seconds": 1.0, "history": {}, "environment": {}, "test": {"recall_of": nested}}
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    with pytest.raises(InputError, match=r"metrics\.json is damaged: test"):
+        read_metrics(tmp_path / "metrics.json")
+    state = {"epoch": 1, "step": 1, "seconds": 1.0, "history": {}, "best": None, "context": {}}
+    (tmp_path / "state.json").write_text(json.dumps({**state, "metrics": [nested]}))
+    with pytest.raises(InputError, match=r"state\.json is damaged: metrics"):
+        read_state(tmp_path / "state.json")
 
 
 @pytest.mark.parametrize("text", ["(" * 9000 + ")" * 9000, "-" * 100_000 + "1"])

@@ -9,6 +9,7 @@ import pytest
 
 import tfssvae
 from tfssvae.training import Checkpoint, checkpoints, restore_latest, train
+from tfssvae.training.checkpoints import load_best
 
 
 def new_model(latent_dim=2):
@@ -48,7 +49,10 @@ def test_a_damaged_checkpoint_is_passed_over(folder):
     (folder / "step-000000003" / "model.weights.h5").write_bytes(whole[: len(whole) // 2])
     assert restore_latest(new_model(), folder)["step"] == 2
     (folder / "step-000000002" / "state.json").write_text("{")
-    assert restore_latest(new_model(), folder) is None
+    with pytest.raises(
+        tfssvae.InputError, match=r"no checkpoint .* can be read \(.*step-000000003"
+    ):
+        restore_latest(new_model(), folder)
 
 
 def test_a_half_written_checkpoint_is_not_seen(folder):
@@ -141,6 +145,80 @@ def test_weights_in_another_file_are_refused(folder):
         root["link"] = h5py.ExternalLink("/etc/secret.h5", "data")
     with pytest.raises(tfssvae.InputError, match="points to another place or file"):
         restore_latest(new_model(), folder)
+
+
+def test_what_is_no_checkpoint_is_not_taken_for_one(folder):
+    (folder / "step-²").mkdir()
+    (folder / "step-999").touch()
+    assert restore_latest(new_model(), folder)["step"] == 3
+
+
+def test_damaged_checkpoints_of_later_steps_do_not_push_out_new_ones(tmp_path, data):
+    for step in (100, 200):
+        (tmp_path / f"step-{step:09d}").mkdir()
+    saving = Checkpoint(tmp_path, keep=2, every_seconds=0)
+    new_model().fit(data.train(50, 1388), epochs=3, verbose=0, callbacks=[saving])
+    assert restore_latest(new_model(), tmp_path)["step"] == 3
+    assert len(list(tmp_path.glob("step-*"))) == 4
+
+
+def follow(saving, model, logs):
+    """Tell a checkpoint of epochs of one step each, with these logs."""
+    model.prepare()
+    saving.set_model(model)
+    saving.on_train_begin()
+    for epoch, value in enumerate(logs, start=int(model.steps_done)):
+        model.steps_done.assign_add(1)
+        saving.on_epoch_end(epoch, {saving.best: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "best"), [("val_loss", 2), ("val_accuracy", 3), ("val_monitor/unlabelled_bound", 3)]
+)
+def test_the_best_epoch_is_the_lowest_loss_or_the_highest_accuracy_or_bound(name, best, tmp_path):
+    saving = Checkpoint(tmp_path, best=name, every_seconds=0)
+    follow(saving, new_model(), [2.0, 1.0, 3.0, float("nan")])
+    assert saving.best_epoch["step"] == best
+    assert [path.name for path in tmp_path.glob("best-*")] == [f"best-{best:09d}"]
+
+
+def test_a_rollback_finds_the_best_epoch_of_the_checkpoint_that_it_goes_back_to(tmp_path):
+    first = Checkpoint(tmp_path, best="val_accuracy", every_seconds=0)
+    follow(first, new_model(), [0.1, 0.5])
+    later = Checkpoint(tmp_path, best="val_accuracy", state={"best": first.best_epoch})
+    model = new_model()
+    state = restore_latest(model, tmp_path)
+    later.every_seconds = 1e9
+    follow(later, model, [0.9])
+    names = {path.name for path in tmp_path.glob("best-*")}
+    assert {"best-000000002", "best-000000003"} <= names, "a checkpoint still names the older"
+    model = new_model()
+    went_back_to = restore_latest(model, tmp_path)
+    back = Checkpoint(tmp_path, best="val_accuracy", state=went_back_to, every_seconds=0)
+    assert back.best_epoch == state["best"]
+    follow(back, model, [0.2])
+    assert [path.name for path in tmp_path.glob("best-*")] == ["best-000000002"]
+    assert load_best(new_model(), tmp_path)["value"] == 0.5
+
+
+def test_a_best_figure_that_is_not_logged_is_refused(tmp_path):
+    saving = Checkpoint(tmp_path, best="val_acuracy_bound")
+    saving.set_model(new_model())
+    saving.on_train_begin()
+    with pytest.raises(tfssvae.InputError, match="val_accuracy"):
+        saving.on_epoch_end(0, {"val_accuracy": 0.5})
+    with pytest.raises(tfssvae.InputError, match="maximize or to minimize"):
+        Checkpoint(tmp_path, best="val_monitor/entropy")
+
+
+@pytest.mark.parametrize("every_seconds", [0, 1e9])
+def test_weights_that_are_not_finite_are_not_kept(every_seconds, tmp_path):
+    saving = Checkpoint(tmp_path, best="val_loss", every_seconds=every_seconds)
+    model = new_model()
+    model.trainable_variables[0].assign(model.trainable_variables[0] * np.inf)
+    with pytest.raises(tfssvae.DivergenceError, match="step 0: its gradient"):
+        follow(saving, model, [1.0])
+    assert not list(tmp_path.iterdir())
 
 
 class Killed(BaseException):

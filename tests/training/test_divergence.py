@@ -29,6 +29,13 @@ class Breaks(Regularizer):
         return {"sabotage": tf.reduce_mean(terms.logits, -1) * tf.where(broken, self.value, 1.0)}
 
 
+class HasNoGradient(Regularizer):
+    """A term that is 0, and has a gradient that is no number."""
+
+    def terms(self, model, batch, terms, training):
+        return {"sabotage": tf.sqrt(tf.reduce_mean(terms.logits, -1) * 0.0)}
+
+
 @pytest.fixture(scope="module")
 def data():
     return tfssvae.data.load("digits", labels_per_class=5, validation=50)
@@ -98,6 +105,33 @@ def test_an_overflow_that_half_precision_recovers_from_is_a_warning(data, caplog
     assert [r.message for r in caplog.records if "overflowed" in r.message] == [
         "step 20: sabotage overflowed in half precision, and the step was skipped"
     ]
+
+
+@pytest.mark.parametrize("broken", ["scale", "weights"])
+def test_half_precision_that_does_not_recover_diverges(broken, data):
+    scale = 2.0**3 if broken == "scale" else 2.0**100
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(1e-3), scale)
+    model = new_model(Breaks(at=0), optimizer=optimizer)
+    if broken == "weights":
+        model.trainable_variables[0].assign(model.trainable_variables[0] * np.nan)
+    with pytest.raises(tfssvae.DivergenceError, match="in step 0"):
+        run(model, data, "loop", [DivergenceGuard()], epochs=1)
+
+
+@pytest.mark.parametrize("driver", ["loop", "fit"])
+def test_weights_that_the_last_step_broke_are_refused(driver, data, tmp_path):
+    sizes = {"labelled": 50, "unlabelled": 1338}  # one step
+    model = new_model(HasNoGradient())
+    guard = DivergenceGuard(tmp_path, data, **sizes)
+
+    def one_epoch():
+        if driver == "loop":
+            train(model, data, 1, **sizes, jit_compile=False, callbacks=[guard], verbose=0)
+        else:
+            model.fit(data.train(**sizes), callbacks=[guard], verbose=0)
+
+    with pytest.raises(tfssvae.DivergenceError, match=r"step 0: its gradient left.*npz"):
+        one_epoch()
 
 
 def test_replicas_agree_on_the_step(data, strategy):

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator, Sequence
 
 from tfssvae.checks import ConversionError, DivergenceError, InputError, printable
@@ -34,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(options, error, _BAD_INPUT)
     except DivergenceError as error:
         return _complain(options, error, _DIVERGED)
+    except BrokenPipeError:  # whoever read standard output has gone: nobody is left to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _FAILED
     except (ConversionError, OSError) as error:
         return _complain(options, error, _FAILED)
     except _Terminated:
@@ -68,5 +72,6 @@ def _termination_as_exception() -> Iterator[None]:
 def _complain(options, error, code: int) -> int:
     print(f"tfssvae: {printable(str(error))}", file=sys.stderr)
     if getattr(options, "json", False):
-        print(json.dumps({"event": "error", "code": code, "text": str(error)}), flush=True)
+        line = {"event": "error", "time": round(time.time(), 3), "code": code, "text": str(error)}
+        print(json.dumps(line, ensure_ascii=False), flush=True)
     return code

@@ -117,15 +117,19 @@ def settings_of_sweep(options) -> "Settings":
             "a sweep chooses by validation data, never by test data: hold training rows out with "
             "--validation, such as --validation 0.1"
         )
+    if options.on_divergence != "stop":
+        raise InputError(
+            "a sweep compares learning rates and does not change them: leave out --on-divergence"
+        )
     space = parse_space(options.grid, options.range)
     sampler, trials = _sampler_and_trials(options, space)
     seeds = tuple(dict.fromkeys(check_seed(seed) for seed in options.seeds))
     if options.sampler_seed < 0:
         raise InputError(f"--sampler-seed must not be negative, got {options.sampler_seed}")
     from tfssvae.cli.settings import check_arguments, settings_of
-    from tfssvae.sweep.objective import direction_of
     from tfssvae.sweep.trials import Settings
     from tfssvae.sweep.tuner import check_installed
+    from tfssvae.training.direction import direction_of
 
     check_installed(sampler)
     config = configuration(options, seeds[0])

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from tfssvae.checks import DivergenceError, InputError
 from tfssvae.core import SemiSupervisedVAE
@@ -22,6 +23,8 @@ from tfssvae.training import (
 from tfssvae.training.messages import Say
 
 _MOST_ROLLBACKS = 5
+_PREDICTED = 100  # rows that are looked at when training has ended
+_FREE = ("checkpoint_seconds", "checkpoints", "on_divergence", "data.data_dir")  # may change
 
 
 def drive(
@@ -30,8 +33,8 @@ def drive(
     """Train a new model of a run from its last checkpoint, or from the beginning, to the end.
 
     A run that diverges and may roll back goes on from its last checkpoint with half the learning
-    rate, five times at the most. Nothing else has to be saved for that: a run that is killed
-    before the next checkpoint diverges and rolls back again in the same way.
+    rate, five times at the most. Where the last checkpoint is depends on the clock, so such a run
+    alone is not repeated bit for bit.
 
     Returns:
         The trained model, and over all sessions {"seconds", "history", "best" (epoch, or None),
@@ -47,11 +50,12 @@ def drive(
         if rollbacks is None:
             rollbacks = _resumed(config, state, folder, say)
         if rollbacks:
-            model.optimizer.learning_rate = config["learning_rate"] / 2 ** len(rollbacks)
+            model.optimizer.learning_rate = after_rollbacks(config, rollbacks)["learning_rate"]
         context = {"config": config, "rollbacks": rollbacks}
         checkpoint = _checkpoint(config, model, data, folder / "checkpoints", state, context)
         try:
             _run_driver(model, data, config, folder, checkpoint, state or {}, say)
+            _check_predictions(model, data)
         except DivergenceError as error:
             if config.get("on_divergence") != "roll_back" or len(rollbacks) == _MOST_ROLLBACKS:
                 raise DivergenceError(f"{error}; start a new run with a lower rate") from None
@@ -73,20 +77,33 @@ def drive(
             }
 
 
+def _check_predictions(model: SemiSupervisedVAE, data: Data) -> None:
+    """Refuse weights that are finite and too large to compute with."""
+    rows = np.asarray(data.x_train[:_PREDICTED])
+    if not np.isfinite(model.predict(rows, batch_size=_PREDICTED, verbose=0)).all():
+        raise DivergenceError("training diverged: what the trained model predicts is not finite")
+
+
+def after_rollbacks(config: dict[str, Any], rollbacks: list) -> dict[str, Any]:
+    """Return a configuration with the learning rate that so many rollbacks left."""
+    if not rollbacks:
+        return config
+    return {**config, "learning_rate": config["learning_rate"] / 2 ** len(rollbacks)}
+
+
 def _resumed(config: dict[str, Any], state, folder: Path, say: Say) -> list[dict[str, Any]]:
     """Return the rollbacks before the last checkpoint, which has to be of this configuration."""
     if state is None:
-        if any((folder / "checkpoints").glob("step-*")):
-            say("no checkpoint can be read: beginning anew", event="resume", step=0)
         return []
     say(f"resuming at step {state['step']}", event="resume", step=state["step"])
     if not state["context"]:
         raise InputError(f"the checkpoints of {folder} are not those of a run: start a new one")
     trained = state["context"]["config"]
+    asked, had = _settings(config), _settings(trained)
     different = sorted(
-        f"{name} is {config.get(name)!r} and was {trained.get(name)!r}"
-        for name in {*config, *trained}
-        if config.get(name) != trained.get(name)
+        f"{name} is {asked.get(name)!r} and was {had.get(name)!r}"
+        for name in {*asked, *had}
+        if asked.get(name) != had.get(name)
     )
     if different:
         raise InputError(
@@ -94,6 +111,15 @@ def _resumed(config: dict[str, Any], state, folder: Path, say: Say) -> list[dict
             f"({'; '.join(different)}): restore it, or start a new run"
         )
     return state["context"]["rollbacks"]
+
+
+def _settings(config: dict[str, Any]) -> dict[str, Any]:
+    """Return what training depends on, by name; where the data lie is not of it."""
+    found: dict[str, Any] = {}
+    for name, value in config.items():
+        parts = value if name in ("data", "model") else None
+        found |= {name: value} if parts is None else {f"{name}.{k}": v for k, v in parts.items()}
+    return {name: value for name, value in found.items() if name not in _FREE}
 
 
 def _checkpoint(config, model, data: Data, folder: Path, state, context) -> Checkpoint:

@@ -5,12 +5,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tfssvae import checked_json
 from tfssvae.checks import InputError
 from tfssvae.core import SemiSupervisedVAE
 from tfssvae.data import Data, load, load_split
+from tfssvae.data.splits import fingerprint
 from tfssvae.model_files import load_model
-from tfssvae.runs import lock
 from tfssvae.training.checkpoints import load_best
 from tfssvae.training.messages import finite
 
@@ -22,12 +24,16 @@ def check_free(folder: Path) -> None:
         raise InputError(f"{nearest} may not be written to: choose another --out")
     if not folder.exists():
         return
-    begun = {"split.json", lock.NAME}
-    if not folder.is_dir() or any(entry.name not in begun for entry in folder.iterdir()):
+    if not folder.is_dir() or not all(map(_of_a_start, folder.iterdir())):
         raise InputError(
             f"{folder} exists already: choose another --out, or continue it with "
             f"tfssvae train --resume {folder}"
         )
+
+
+def _of_a_start(entry: Path) -> bool:
+    """Whether a start that was cut off leaves such a file: the split, the lock, half a file."""
+    return entry.name == "split.json" or entry.name.startswith(".")
 
 
 def read_config(folder: Path | str) -> dict[str, Any]:
@@ -67,11 +73,21 @@ def load_run_data(folder: Path | str, config: dict[str, Any]) -> Data:
     arguments = {name: value for name, value in config["data"].items() if name not in chosen}
     split = load_split(Path(folder) / "split.json")
     try:
-        return load(**arguments, split=split)
+        data = load(**arguments, split=split)
+        if config.get("test_fingerprint", test_fingerprint(data)) != test_fingerprint(data):
+            raise InputError(f"the test data of {folder} have changed: put back those of its start")
+        return data
     except InputError:
         raise
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{Path(folder) / 'config.json'} is damaged: {error}") from None
+
+
+def test_fingerprint(data: Data) -> str | None:
+    """Return what tells test data from others, None where there are none."""
+    if data.x_test is None:
+        return None
+    return fingerprint(data.x_test, np.asarray(data.y_test))
 
 
 def load_run(folder: Path | str, best: bool = False) -> tuple[SemiSupervisedVAE, Data]:

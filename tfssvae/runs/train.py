@@ -13,14 +13,15 @@ from tfssvae.checks import InputError, SettingError
 from tfssvae.core import SemiSupervisedVAE
 from tfssvae.data import Data, load
 from tfssvae.runs.build import build, check_method, filled, order_of
-from tfssvae.runs.drive import drive
+from tfssvae.runs.drive import after_rollbacks, drive
 from tfssvae.runs.environment import environment, note_session
 from tfssvae.runs.export import export_model
 from tfssvae.runs.figures import draw
-from tfssvae.runs.folder import check_free, load_run_data, read_config, write_json
+from tfssvae.runs.folder import check_free, load_run_data, read_config, test_fingerprint, write_json
 from tfssvae.runs.hparams import recorded
 from tfssvae.runs.lock import claimed
 from tfssvae.runs.measures import baseline, has_labels, log_likelihood, measure
+from tfssvae.training import messages
 from tfssvae.training.checkpoints import check_room
 from tfssvae.training.messages import Say, to_people
 
@@ -64,7 +65,8 @@ def start_run(folder: Path | str, config: dict[str, Any], say: Say = to_people) 
     with claimed(folder):
         check_free(folder)  # still: another process may have been faster
         data.save_split(folder / "split.json")
-        write_json(folder / "config.json", {**config, "tfssvae": tfssvae.__version__})
+        written = {"test_fingerprint": test_fingerprint(data), "tfssvae": tfssvae.__version__}
+        write_json(folder / "config.json", {**config, **written})
         return _train(folder, read_config(folder), data, model, say)
 
 
@@ -79,9 +81,9 @@ def resume_run(folder: Path | str, say: Say = to_people) -> dict[str, Any]:
     """
     folder = Path(folder)
     config = read_config(folder)
-    if (folder / "metrics.json").exists():
-        raise InputError(f"{folder} is finished: there is nothing to resume")
     with claimed(folder):
+        if (folder / "metrics.json").exists():
+            raise InputError(f"{folder} is finished: there is nothing to resume")
         data = load_run_data(folder, config)
         _say_data(data, say)
         return _train(folder, config, data, build(config, data), say)
@@ -102,6 +104,8 @@ def _train(
         if isinstance(error, tf.errors.OpError):  # a full disk, a device without memory
             raise OSError(str(error.message).splitlines()[0]) from error
         raise
+    finally:
+        messages.end_line()
 
 
 def _finish(folder: Path, config, data: Data, model, trained, say: Say) -> dict[str, Any]:
@@ -122,7 +126,8 @@ def _finish(folder: Path, config, data: Data, model, trained, say: Say) -> dict[
             bound = log_likelihood(model, data, samples, config["data"]["seed"])
             metrics["test"][f"log_likelihood_{samples}"] = bound
         if has_labels(data.y_test) and config["labelled"] and config.get("baseline", True):
-            metrics["labels_alone"] = baseline(model, data, config)
+            asked = after_rollbacks(config, trained["rollbacks"])
+            metrics["labels_alone"] = baseline(model, data, asked)
     draw(folder / "figures", model, data, metrics)
     shutil.rmtree(folder / "export", ignore_errors=True)  # of a session that ended before this line
     exported = export_model(model, data, config, metrics, folder / "export")
@@ -132,7 +137,7 @@ def _finish(folder: Path, config, data: Data, model, trained, say: Say) -> dict[
 
 
 def _told(metrics: dict[str, Any]) -> dict[str, Any]:
-    names = ("seconds", "test", "labels_alone", "best")
+    names = ("seconds", "test", "labels_alone", "best", "rollbacks")
     return {name: metrics[name] for name in names if name in metrics}
 
 
@@ -159,6 +164,9 @@ def _describe(config: dict[str, Any], model, data: Data) -> str:
 
 def _closing(folder: Path, metrics: dict[str, Any], exported: Path) -> str:
     lines = [f"done in {metrics['seconds']:.0f} s"]
+    if metrics["rollbacks"]:
+        times = len(metrics["rollbacks"])
+        lines.append(f"rolled back {times} times: the learning rate was {2**times} times lower")
     if "accuracy" in metrics.get("test", {}):
         kind = "clustering accuracy" if "clustering_accuracy" in metrics["test"] else "accuracy"
         line = f"test {kind} {metrics['test'][kind.replace(' ', '_')]:.2%}"

@@ -1,6 +1,7 @@
 """Numbered version folders, which appear whole or not at all."""
 
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Callable
@@ -50,7 +51,7 @@ def write_version(directory: Path, version: int | None, write: Callable[[Path], 
         _flush(partial)
         return _publish(partial, directory, version)
     except (tf.errors.ResourceExhaustedError, tf.errors.OutOfRangeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = re.sub(r"\{\{.*?\}\} ?| ?\[Op:.*", "", str(error).splitlines()[0])
         raise OSError(f"cannot write to {directory}, is the disk full? {reason}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)

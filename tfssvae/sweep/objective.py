@@ -11,23 +11,6 @@ ACCURACY, BOUND = "val_accuracy", "val_monitor/unlabelled_bound"
 DIRECTIONS = ("maximize", "minimize")
 
 
-def direction_of(objective: str) -> str:
-    """Return whether a figure is to be high or low.
-
-    >>> direction_of("val_accuracy"), direction_of("val_loss")
-    ('maximize', 'minimize')
-
-    Raises:
-        InputError: its name does not say so.
-    """
-    name = objective.removeprefix("val_")
-    if name.endswith(("accuracy", "_bound")):
-        return "maximize"
-    if name.startswith("monitor/"):
-        raise InputError(f"say with --direction whether {objective} is to maximize or to minimize")
-    return "minimize"
-
-
 def check_objective(objective: str, known: Iterable[str]) -> None:
     """Refuse a figure that is not measured on validation data.
 

@@ -179,7 +179,7 @@ def save_sweep(
         folder: of the sweep.
         settings: what it was asked for.
         trials: those begun so far.
-        chosen: what `run.describe_best` says, once all are finished.
+        chosen: which trial it was and its test figures, once all are finished.
     """
     entries = []
     for trial in trials:

@@ -1,5 +1,6 @@
 """Checkpoints that a killed run continues from, bit for bit."""
 
+import contextlib
 import errno
 import json
 import math
@@ -12,10 +13,12 @@ from typing import Any
 import keras
 
 from tfssvae import checked_json
-from tfssvae.checks import InputError
+from tfssvae.checks import InputError, closest
 from tfssvae.limits import UnreadableFile, first_line
 from tfssvae.model_files import load_weights
 from tfssvae.replicas import is_chief, num_workers, workers_agree
+from tfssvae.training.direction import direction_of
+from tfssvae.training.divergence import check_weights
 
 _STATE, _WEIGHTS = "state.json", "model.weights.h5"
 _OVERHEAD = 2048  # bytes of HDF5 for one variable, at the most
@@ -27,7 +30,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     A checkpoint is written beside its place and renamed, so that a process killed in the middle
     leaves the previous one intact. The noise and the order of the data are functions of the step:
-    there is no other state.
+    there is no other state. Weights that are not finite are refused: nothing could follow them.
 
     Where several processes train one model (`tf.distribute.MultiWorkerMirroredStrategy`) the first
     of them writes, at the end of every epoch: their clocks do not agree on a time. All restore from
@@ -40,8 +43,8 @@ class Checkpoint(keras.callbacks.Callback):
         mid_epoch: whether to save within an epoch too. The compiled loop resumes anywhere, `fit`
             at the beginning of an epoch.
         best: a name in the logs of an epoch, such as "val_loss": the epoch in which it was best
-            has a checkpoint of its own, which stays. Losses and errors are best when low, anything
-            else when high. None keeps no best.
+            has a checkpoint of its own, which stays. Accuracies and bounds are best when high,
+            terms of the loss when low. None keeps no best.
         state: what `restore_latest` returned, where the run is resumed.
         context: what a resumed run is to know besides, such as its configuration; it is the
             "context" of the state.
@@ -62,6 +65,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.seconds = state.get("seconds", 0.0)
         self.history = {name: list(v) for name, v in state.get("history", {}).items()}
         self.best = best
+        self._sign = 1 if best is None or direction_of(best) == "maximize" else -1
         self.best_epoch = state.get("best")
         self.context = context or {}
         self.folder = Path(folder)
@@ -81,10 +85,9 @@ class Checkpoint(keras.callbacks.Callback):
         if not self._writes:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        recorded = _name(_BEST, self.best_epoch["step"]) if self.best_epoch else ""
-        abandoned = [p for p in self.folder.glob(f"{_BEST}*") if p.name != recorded]
-        for path in [*self.folder.glob(".partial-*"), *abandoned]:  # of processes that were killed
+        for path in self.folder.glob(".partial-*"):  # of processes that were killed
             shutil.rmtree(path, ignore_errors=True)
+        self._remove_abandoned_bests()
 
     def on_epoch_begin(self, epoch, logs=None):
         """Remember the epoch."""
@@ -133,28 +136,39 @@ class Checkpoint(keras.callbacks.Callback):
             "best": self.best_epoch,
             "context": self.context,
         }
+        check_weights(self.model)
         self._write(_name(_STEP, step), state)
-        for old in _checkpoints(self.folder)[: -self.keep]:
+        # Those of later steps are none of this run: nobody could read them, or it would be there.
+        own = [path for path in _checkpoints(self.folder) if _step(path) <= step]
+        for old in own[: -self.keep]:
             shutil.rmtree(old)
+        self._remove_abandoned_bests()
 
     def _keep_best(self, epoch: int, logs: dict) -> None:
         if self.best is None or not self._writes:
             return
+        if self.best not in logs and any(name.startswith("val_") for name in logs):
+            raise InputError(f"best={self.best!r} is not logged: {closest(self.best, logs)}")
         value = float(logs.get(self.best, math.nan))
         before = self.best_epoch["value"] if self.best_epoch else -self._sign * math.inf
         if not self._sign * value > self._sign * before:  # nor where it is no number
             return
         step = int(self.model.steps_done.numpy())
         found = {"name": self.best, "value": value, "epoch": epoch, "step": step}
+        check_weights(self.model)
         self._write(_name(_BEST, step), found)
         self.best_epoch = found
-        for old in self.folder.glob(f"{_BEST}*"):
-            if old.name != _name(_BEST, step):
-                shutil.rmtree(old)
 
-    @property
-    def _sign(self) -> int:
-        return -1 if str(self.best).endswith(("loss", "error")) else 1
+    def _remove_abandoned_bests(self) -> None:
+        """Remove best epochs that no checkpoint knows: what can be resumed keeps its own."""
+        known = {_name(_BEST, self.best_epoch["step"])} if self.best_epoch else set()
+        for path in _checkpoints(self.folder):
+            with contextlib.suppress(UnreadableFile):
+                best = checked_json.read_state(path / _STATE)["best"]
+                known |= {_name(_BEST, best["step"])} if best else set()
+        for path in self.folder.glob(f"{_BEST}*"):
+            if path.name not in known:
+                shutil.rmtree(path, ignore_errors=True)
 
     def _write(self, name: str, state: dict[str, Any]) -> None:
         """Write the weights and `state` as a folder that is either whole or not there."""
@@ -176,7 +190,7 @@ class Checkpoint(keras.callbacks.Callback):
 
 
 def restore_latest(model: keras.Model, folder) -> dict | None:
-    """Load the latest whole checkpoint of a folder into a compiled model.
+    """Load the latest checkpoint of a folder that can be read into a compiled model.
 
     Returns:
         {"epoch": the epoch to go on with, "step": steps taken, "seconds": of training, "history":
@@ -184,23 +198,24 @@ def restore_latest(model: keras.Model, folder) -> dict | None:
         where there is no checkpoint.
 
     Raises:
-        InputError: the checkpoint does not fit the model or refers to other files, or other
-            processes that train it see another one.
+        InputError: no checkpoint can be read, the latest does not fit the model or refers to other
+            files, or other processes that train it see another one.
     """
-    steps = [int(path.name[5:]) for path in _checkpoints(Path(folder))]
-    latest = max(steps, default=-1)
+    latest = max(map(_step, _checkpoints(Path(folder))), default=-1)
     if not workers_agree(model.distribute_strategy, latest):
         seen = f"step {latest}" if latest >= 0 else "none"
         raise InputError(
             f"the latest checkpoint in {folder} is {seen} here and another one for another worker: "
             "all have to see the same folder"
         )
+    damage = None
     for path in reversed(_checkpoints(Path(folder))):
         try:
             state = checked_json.read_state(path / _STATE)
             model.prepare()
             load_weights(model, path / _WEIGHTS)
-        except UnreadableFile:
+        except UnreadableFile as error:
+            damage = damage or error
             continue  # damaged after it was written: the one before it is as good a start
         try:
             for variable, value in zip(model.metrics_variables, state.pop("metrics"), strict=True):
@@ -210,6 +225,11 @@ def restore_latest(model: keras.Model, folder) -> dict | None:
                 f"{path / _STATE} does not fit this model: {first_line(error)}"
             ) from error
         return state
+    if damage is not None:
+        raise InputError(
+            f"no checkpoint in {folder} can be read ({damage}): put back what is missing, or "
+            "delete the folder to begin anew"
+        )
     return None
 
 
@@ -225,6 +245,7 @@ def load_best(model: keras.Model, folder) -> dict[str, Any]:
     for path in sorted(Path(folder).glob(f"{_BEST}*"), reverse=True):
         try:
             state = checked_json.read_best(path / _STATE)
+            model.prepare()
             load_weights(model, path / _WEIGHTS)
         except InputError as error:
             raise InputError(
@@ -267,4 +288,11 @@ def _sync(path: Path) -> None:
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob(f"{_STEP}*") if path.name[len(_STEP) :].isdigit())
+    """Return the folders of checkpoints in the order of their steps."""
+    found = [path for path in folder.glob(f"{_STEP}*") if path.is_dir() and _step(path) >= 0]
+    return sorted(found, key=_step)
+
+
+def _step(path: Path) -> int:
+    digits = path.name[len(_STEP) :]
+    return int(digits) if digits.isascii() and digits.isdecimal() else -1

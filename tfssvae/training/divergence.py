@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from tfssvae.data import Data
 from tfssvae.data.pipeline import Order, endless_batches, training_order
 
 _LOG = logging.getLogger("tfssvae")
+_SECONDS = 1.0  # from one look at all weights to the next
 
 
 class Break(NamedTuple):
@@ -37,8 +39,12 @@ class DivergenceGuard(keras.callbacks.Callback):
     even where one call runs many steps. Put the guard before a `Checkpoint`, which would otherwise
     keep what is lost.
 
-    In float16 a step that overflows is skipped by the optimizer: that stops nothing as long as the
-    weights are finite, but is logged as a warning, since the means of that epoch are lost.
+    Weights that the gradient broke without any term are looked for once a second, at the end of
+    every epoch and at the end.
+
+    In float16 a step that overflows is skipped by the optimizer, which halves the scale of the loss
+    for the next: that stops nothing as long as the weights are finite and the scale is 1 or more,
+    but is logged as a warning, since the means of that epoch are lost.
 
     Args:
         folder: where `step-<number>.npz` goes, for the step that broke and the one before: images
@@ -70,6 +76,7 @@ class DivergenceGuard(keras.callbacks.Callback):
         self.seed = seed
         self._epoch_start = 0
         self._validated = self._warned = False
+        self._looked_at = 0.0
 
     def on_epoch_begin(self, epoch, logs=None):
         """Remember the step at which the epoch began, which may be resumed in its midst."""
@@ -78,8 +85,10 @@ class DivergenceGuard(keras.callbacks.Callback):
         self._validated = self._warned = False
 
     def on_train_batch_end(self, batch, logs=None):
-        """Look at the terms of the steps so far."""
+        """Look at the terms of the steps so far, and now and then at the weights."""
         self._look_at_training()
+        if time.monotonic() - self._looked_at > _SECONDS:
+            self._look_at_weights()
 
     def on_test_begin(self, logs=None):
         """Look at training before validation begins its own means."""
@@ -97,9 +106,15 @@ class DivergenceGuard(keras.callbacks.Callback):
             )
 
     def on_epoch_end(self, epoch, logs=None):
-        """Look at what came after the last end of a batch."""
-        if not self._validated:
-            self._look_at_training()
+        """Look at the weights that the last step left."""
+        self._look_at_weights()
+
+    def _look_at_weights(self) -> None:
+        self._looked_at = time.monotonic()
+        try:
+            check_weights(self.model)
+        except DivergenceError as error:
+            raise DivergenceError(f"{error}{self._keep(_last_step(self.model))}") from None
 
     def _look_at_training(self) -> None:
         if self._validated:
@@ -108,29 +123,52 @@ class DivergenceGuard(keras.callbacks.Callback):
         if found is None:
             return
         if not self._recovers():
-            raise DivergenceError(_sentence(found) + self._keep(found))
+            raise DivergenceError(_sentence(found) + self._keep(found.step))
         if not self._warned:
             message = "step %d: %s overflowed in half precision, and the step was skipped"
             _LOG.warning(message, found.step, _listed(found.terms))
         self._warned = True
 
     def _recovers(self) -> bool:
-        scales = isinstance(self.model.optimizer, keras.optimizers.LossScaleOptimizer)
-        return scales and all(np.isfinite(w.numpy()).all() for w in self.model.trainable_weights)
+        optimizer = self.model.optimizer
+        if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            return False
+        return float(optimizer.dynamic_scale.numpy()) >= 1 and _weights_are_finite(self.model)
 
-    def _keep(self, found: Break) -> str:
-        """Write the batches and return the end of the sentence."""
+    def _keep(self, broken: int) -> str:
+        """Write the batches of a step and the one before; return the end of the sentence."""
         if self.folder is None or self.data is None:
             return ""
         order = training_order(self.data, **self.batch, seed=self.seed)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for step in range(max(0, found.step - 1), found.step + 1):
+            for step in range(max(0, broken - 1), broken + 1):
                 path = self.folder / f"step-{step:09d}.npz"
                 np.savez_compressed(path, **_batch_of(self.data, order, step))
         except OSError as error:
             return f"; its batch could not be kept: {error}"
         return f"; its batch is in {path}"
+
+
+def check_weights(model) -> None:
+    """Refuse weights that are not finite.
+
+    Raises:
+        DivergenceError: naming the step whose gradient left them.
+    """
+    if not _weights_are_finite(model):
+        raise DivergenceError(
+            f"training diverged in step {_last_step(model)}: its gradient left weights that are "
+            "not finite"
+        )
+
+
+def _weights_are_finite(model) -> bool:
+    return all(np.isfinite(weights.numpy()).all() for weights in model.trainable_weights)
+
+
+def _last_step(model) -> int:
+    return int(model.steps_done.numpy()) - 1
 
 
 def first_break(model, epoch_start: int) -> Break | None:

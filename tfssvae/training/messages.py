@@ -6,6 +6,7 @@ import sys
 import time
 from typing import Any, Protocol
 
+_open_lines: list[int] = []  # the epochs on a terminal's last line, while it is rewritten
 _LINES = 20  # of the epochs of a run whose output goes to a file
 
 
@@ -19,13 +20,24 @@ class Say(Protocol):
 def to_people(text: str, event: str = "note", **fields: Any) -> None:
     """Print a line; of epochs, rewrite one line on a terminal and write about 20 into a file."""
     if event != "epoch":
+        end_line()
         print(text, flush=True)
         return
     epoch, epochs = fields["epoch"], fields["epochs"]
     if sys.stdout.isatty():
-        print(f"\r\x1b[K{text}", end="\n" if epoch == epochs else "", flush=True)
+        print(f"\r\x1b[K{text}", end="", flush=True)
+        _open_lines.append(epoch)
+        if epoch == epochs:
+            end_line()
     elif epoch % max(1, epochs // _LINES) == 0 or epoch == epochs:
         print(text, flush=True)
+
+
+def end_line() -> None:
+    """End the line of epochs that is being rewritten on a terminal, if there is one."""
+    if _open_lines:
+        _open_lines.clear()
+        print(flush=True)
 
 
 def as_json(text: str, event: str = "note", **fields: Any) -> None:

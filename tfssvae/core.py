@@ -70,6 +70,8 @@ class SemiSupervisedVAE(keras.Model):
 
     TERMS: ClassVar[dict[str, str]] = {}
     """Name -> meaning of every term of the method."""
+    EQUATIONS: ClassVar[str] = ""
+    """The paper whose equations and sections `TERMS` cites, where it cites any."""
     AUGMENTS_EVERYTHING: ClassVar[bool] = True
     """Whether `augment` changes the whole batch, or the method applies it to some terms itself."""
 

@@ -80,9 +80,9 @@ def test_the_table_has_the_figures_of_layers_and_of_free_classes():
     table = figures_table([run("one", layers), run("two", free)])
     rows = {row[0]: row[1:] for row in table.rows}
     assert rows["KL of z1 from its prior, nats"] == ("3.14", "-")
-    assert rows["units of z2 in use"] == ("1", "-")
+    assert rows["active units of z2"] == ("1", "-")
     assert rows["different classes among the decoded ones"] == ("-", "9")
-    name = "classes without labels, named by their images: cross-entropy, nats"
+    name = "cross-entropy on classes without labels, nats"
     assert rows[name] == ("-", "2.0710")
     alone = figures_table([run("one", {})])
     assert not any("units of" in row[0] or "decoded" in row[0] for row in alone.rows)

@@ -19,7 +19,7 @@ from tfssvae.regularizers import MIER
 from tfssvae.report import compare as page_of_comparison
 from tfssvae.report import comparison
 from tfssvae.report.comparison import compare, numbers
-from tfssvae.report.groups import Finished, differing, find_runs, grouped
+from tfssvae.report.groups import Finished, Group, differing, find_runs, grouped
 from tfssvae.report.measures import measure_of
 from tfssvae.report.same_data import signature
 
@@ -60,12 +60,61 @@ def test_runs_that_differ_in_the_seed_alone_are_one_group():
     }
 
 
+def texts_of(*configs):
+    """The texts of the settings that differ between runs of these configurations."""
+    return differing(grouped([finished(f"/x/{n}", one) for n, one in enumerate(configs)]))
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "value"),
+    [
+        ("lvae", "batch_norm", False),
+        ("cagem", "skip_connection", False),
+        ("exon", "beta", 0),
+        ("exon", "regularizers", []),
+        ("parted_vae", "capacity_u", None),
+    ],
+)
+def test_a_model_argument_that_is_off_is_not_the_default(method, name, value):
+    found = texts_of(config_of(method=method), config_of(method=method, model={name: value}))
+    assert list(found) == [f"model: {name}"]
+    assert found[f"model: {name}"][0] == "not set"
+
+
+@pytest.mark.parametrize(
+    ("method", "model"),
+    [
+        ("lvae", {"batch_norm": True}),
+        ("exon", {"beta": 0.25, "latent_dim": None}),
+        ("m2", {"latent_dim": 50, "hidden": [600, 600], "weights": {}}),
+    ],
+)
+def test_the_default_written_down_is_the_default(method, model):
+    runs = [config_of(0, method), config_of(1, method, model)]
+    assert len(grouped([finished(f"/x/{n}", run) for n, run in enumerate(runs)])) == 1
+
+
+def test_options_that_are_off_are_not_set_and_no_labels_are_no_default():
+    off = {"unfeatured": 0, "default_weights": "recommended", "test_fingerprint": "1f"}
+    runs = [config_of(0), config_of(1, **off)]
+    runs[1]["data"] |= {"grey": False, "binarize": None, "validation": 0.0}
+    assert len(grouped([finished(f"/x/{n}", run) for n, run in enumerate(runs)])) == 1
+    none, every = config_of(labelled=0), config_of(labelled=50)
+    none["data"]["labels_per_class"], every["data"]["labels_per_class"] = 0, None
+    assert texts_of(none, every) == {
+        "labelled": ["0", "50"],
+        "data: labels_per_class": ["0", "not set"],
+    }
+
+
 @pytest.mark.parametrize(
     ("folders", "expected"),
     [
         (("/x/m2-seed0", "/x/m2-seed1", "/x/vae-seed0"), ["m2", "vae"]),
         (("/x/a@20_seed=0", "/x/a@20_seed=1", "/x/b"), ["a@20", "b"]),
         (("/x/a", "/x/b", "/x/c"), ["m2 epochs=2", "m2 epochs=9"]),
+        (("/x/t-0/seed-0", "/x/t-0/seed-1", "/x/t-1/seed-0"), ["t-0", "t-1"]),
+        (("/a/t/seed-0", "/a/t/seed-1", "/b/t/seed-0"), ["m2 epochs=2", "m2 epochs=9"]),
     ],
 )
 def test_groups_are_called_as_their_folders_are_or_after_their_settings(folders, expected):
@@ -132,10 +181,18 @@ def test_paired_differences_over_the_seeds_that_both_have(made):
     assert difference.mean == pytest.approx(0.02)
     assert rows["log_likelihood_50"].means[0] is None
     content = json.loads(json.dumps(numbers(found)))
-    assert content["reference"] == "plain"
-    assert content["differences"]["accuracy"]["better"]["mean"] == pytest.approx(0.02)
-    assert content["figures"]["log_likelihood_50"]["plain"] is None
-    assert content["settings"]["model: regularizers"]["plain"] == "not set"
+    one, two = content["groups"]
+    assert [content["groups"][key]["name"] for key in (one, two)] == ["plain", "better"]
+    assert content["reference"] == one
+    assert content["differences"]["accuracy"][two]["mean"] == pytest.approx(0.02)
+    assert content["figures"]["log_likelihood_50"][one] is None
+    config = json.loads((made / "better-seed0" / "config.json").read_text())
+    expected = {two: config["model"]["regularizers"]}  # what is not set is not there
+    assert content["settings"] == {"model: regularizers": expected}
+    assert content["groups"][one]["settings"]["epochs"] == 2
+    assert content["groups"][one]["runs"]["1"] == str(made / "plain-seed1")
+    alone = numbers(compare(runs_of(made, "better")))
+    assert list(alone["groups"]) == [two]  # whatever it is compared with
 
 
 def test_the_terminal_shows_the_table_and_the_page_the_pictures(
@@ -179,7 +236,7 @@ def test_json_and_a_folder_of_runs(made, tmp_path, capsys, monkeypatch):
     printed = capsys.readouterr()
     content, page = map(json.loads, printed.out.splitlines())
     assert (content["event"], page["event"]) == ("comparison", "page")
-    assert set(content["groups"]) == {"plain", "better"}
+    assert {group["name"] for group in content["groups"].values()} == {"plain", "better"}
     assert "begun is not finished and left out" in printed.err
 
 
@@ -264,16 +321,76 @@ def test_what_cannot_be_compared_is_one_sentence(made, tmp_path, capsys):
 def test_measures_are_called_as_people_call_them():
     assert measure_of("kl_z2").title == "KL of z2 from its prior, nats"
     assert measure_of("something_new").title == "something new"
-    assert measure_of("accuracy").difference(-0.01, 0.005, (-0.02, 0.0)) == (
-        "-1.00 ± 0.50 [-2.00, +0.00] points"
-    )
-    assert measure_of("log_loss").difference(0.5, None, None) == "+0.5000"
+
+
+@pytest.mark.parametrize(
+    ("key", "found", "expected"),
+    [
+        ("accuracy", (-0.01, 0.005, (-0.02, 0.0)), "-1.00 ± 0.50 [-2.00, 0.00] points"),
+        ("accuracy", (-3e-4, 4e-5, (-4e-4, -1e-4)), "-0.0300 ± 0.0040 [-0.0400, -0.0100] points"),
+        ("log_loss", (-0.26, 0.12, (-0.77, 0.25)), "-0.26 ± 0.12 [-0.77, +0.25]"),
+        ("unlabelled_bound", (-1e-4, 0.03, (-0.1, 0.1)), "0.000 ± 0.030 [-0.100, +0.100]"),
+        ("seconds", (2340.4, 123.4, (0.4, 4680.4)), "+2340 ± 123 [0, +4680]"),
+        ("accuracy", (0.0, 0.0, (0.0, 0.0)), "0.00 points"),
+        ("something_new", (0.0, None, None), "0"),
+        ("log_loss", (0.5, None, None), "+0.5000"),
+        ("log_loss", (-1e-6, None, None), "-0.0000010"),
+        ("accuracy", (0.01, 0.0, (0.01, 0.01)), "+1.00 ± 0.00 [+1.00, +1.00] points"),
+    ],
+)
+def test_a_difference_has_the_digits_of_its_standard_error(key, found, expected):
+    assert measure_of(key).difference(*found) == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "other", "is_left_out"),
+    [
+        ("seconds", {0: 3.0, 1: 9.0}, True),
+        ("labels_alone", {0: 0.5, 1: 0.75}, True),
+        ("labels_alone", {0: 0.25, 1: 1.0}, False),  # of another mean, or of one: other classifiers
+        ("accuracy", {0: 0.5, 1: 0.75}, False),
+    ],
+)
+def test_what_no_setting_decides_has_no_interval(key, other, is_left_out):
+    row = comparison.Row(measure_of(key), [{0: 0.5, 1: 0.75}, other])
+    groups = [Group(name, {}, []) for name in "ab"]
+    found = comparison.Comparison(groups, {}, [row])
+    assert page_of_comparison.figures_table(found).rows
+    assert bool(page_of_comparison.differences_table(found).rows) != is_left_out
+
+
+def test_how_often_lines_agree_by_chance():
+    row = comparison.Row(measure_of("accuracy"), [{0: 0.5, 1: 0.5, 2: 0.5}, dict.fromkeys("012")])
+    assert page_of_comparison._agreement(row) == "A point for each seed."
+    row = row._replace(values=[PLAIN, BETTER])
+    assert "3 lines all go the same way in one of 4 cases" in page_of_comparison._agreement(row)
 
 
 def test_a_run_without_labels_is_compared_by_its_clusters():
     measured = {"accuracy": 0.1, "clustering_accuracy": 0.9, "log_loss": 3.0}
     found = comparison._figures(finished("/x", config_of(0), **measured))
     assert found == {"clustering_accuracy": 0.9, "seconds": 2.0}
+
+
+def test_the_runs_of_a_sweep_are_found_two_levels_deep(made, tmp_path):
+    sweep, said = tmp_path / "sweep", []
+    for place in ("trial-000/seed-0", "trial-000/seed-1", "trial-001/seed-0", "a/b/seed-0"):
+        (sweep / place).mkdir(parents=True)
+        for name in ("config.json", "metrics.json"):
+            shutil.copy(made / "plain-seed0" / name, sweep / place)
+    (sweep / "trial-001" / "seed-1").mkdir()
+    shutil.copy(made / "plain-seed0" / "config.json", sweep / "trial-001" / "seed-1")
+    nested = sweep / "trial-000" / "seed-0" / "export"
+    nested.mkdir()
+    shutil.copy(made / "plain-seed0" / "config.json", nested)  # of the run, no run
+    (sweep / "trial-001" / "round").symlink_to(sweep)
+    (sweep / "again").symlink_to(sweep / "trial-000")
+    found = find_runs([sweep], said.append)
+    assert {str(run.folder.resolve().relative_to(sweep)) for run in found} == {
+        *("trial-000/seed-0", "trial-000/seed-1", "trial-001/seed-0"),
+    }
+    assert len(found) == 3
+    assert said == [f"{sweep / 'trial-001' / 'seed-1'} is not finished and left out"]
 
 
 def test_find_runs_takes_a_run_once(made):

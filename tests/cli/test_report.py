@@ -169,8 +169,12 @@ def test_mistakes_of_a_table_are_rows(tmp_path):
     (section,) = (s for s in sections(run, print) if s.title == "Worst mistakes")
     (table,) = section.parts
     assert table.head[0] == "row of the test data"
-    wrong = np.flatnonzero(run.probs.argmax(axis=1) != run.y)
-    assert {int(row[0]) for row in table.rows} == set(wrong.tolist())
+    predicted = run.probs.argmax(axis=1)
+    shown = [int(row[0]) for row in table.rows]
+    assert (predicted[shown] != run.y[shown]).all()
+    for true in (0, 1):  # of one confusion at most four, the surest
+        rows = np.flatnonzero((run.y == true) & (predicted != true))
+        assert sum(run.y[shown] == true) == min(4, len(rows))
 
 
 def test_validation_data_stand_in_for_test_data_and_the_page_says_so(tmp_path):
@@ -291,12 +295,12 @@ def test_a_designed_latent_space_is_shown(tmp_path):
             if isinstance(part, Table):
                 tables |= {row[0]: row[1:] for row in part.rows}
     # What is not measured for the report comes from the run.
-    assert tables["units of z1 in use"] == ("3",)
+    assert tables["active units of z1"] == ("3",)
     assert tables["accuracy of the Mean Teacher"] == ("87.50%",)
     assert tables["error of the Mean Teacher"] == ("12.50%",)
     assert tables["KL(q(y, z|x) || p(y, z)), nats"] == ("1.25",)
     assert tables["upper bound on it, nats"] == ("7.00",)
-    assert tables["log p(x) at least, nats: 50 importance samples an example"] == ("-4.50",)
+    assert tables["log p(x) at least, nats: 50 importance samples"] == ("-4.50",)
     assert pictures <= set(titles)
     assert "Code and prior" not in titles  # the plane has it
     facts = {fact.name: fact for fact in heading(run).facts}

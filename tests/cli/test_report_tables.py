@@ -1,5 +1,6 @@
 """Counts of classes, the command that makes a run again, and what is said of the labels."""
 
+import re
 import shlex
 from pathlib import Path
 
@@ -12,9 +13,13 @@ from tfssvae.cli.parser import make_parser
 from tfssvae.cli.train import _model_arguments
 from tfssvae.regularizers import MIER
 from tfssvae.report.commands import command_of
+from tfssvae.report.measures import MEASURES, measure_of
 from tfssvae.report.run import Run
-from tfssvae.report.tables import balance, class_table
+from tfssvae.report.tables import balance, class_table, figures_table
 
+IN_NO_FIGURES_TABLE = {
+    *("labels_alone", "labelled_bound", "kl_to_prior", "negative_ssim", "seconds"),
+}
 LABELS = [0] * 6 + [1] * 3 + [-1]
 NAMES = ["cat", "$dog", "none"]
 
@@ -53,6 +58,18 @@ def test_of_many_classes_those_with_the_fewest_labels_are_listed():
     table = class_table(run_of(loaded(x=np.zeros((60, 4)), y=y, class_names=None, num_classes=50)))
     assert [row[0] for row in table.rows[:-1]] == [str(k) for k in range(10, 50)]
     assert table.rows[-1] == ("all", "60")
+
+
+def test_one_number_has_one_name_in_a_report_and_in_a_comparison():
+    keys = {measure.key for measure in MEASURES} - IN_NO_FIGURES_TABLE
+    keys |= {"log_likelihood_5000", "kl_z2", "active_units_z2"}
+    figures = {**dict.fromkeys(keys, 0.5), "unlabelled_bound_std": 1.0}
+    names = [row[0] for row in figures_table([run_of(loaded(), figures)]).rows]
+    assert len(names) == len(keys)
+    more = r"( \(at most .*\)|: mean ± deviation over examples)?"
+    for key in keys:
+        title = re.escape(measure_of(key).title)
+        assert sum(bool(re.fullmatch(title + more, name)) for name in names) == 1
 
 
 @pytest.mark.parametrize(

@@ -157,6 +157,13 @@ def test_calibration_figure_shows_accuracy_gap_and_error():
         heights, [(0.7, 0.5), (0.9, 1), (0.7, 0.25), (0.9, -0.05)], atol=1e-6
     )
     np.testing.assert_allclose([bar.get_height() for bar in bottom.patches], [0.8, 0.2])
+    assert all(bar.get_alpha() is not None for bar in top.patches)  # of a few rows each
+    many = evaluation.calibration_figure(
+        np.repeat(probs, [10] * 4 + [1], axis=0), [0] * 41, bins=10
+    )
+    pale = [bar.get_alpha() is not None for bar in many.axes[0].patches]
+    assert pale == [False, True, False, True]
+    assert all(handle.get_alpha() is None for handle in figure.legends[0].get_patches())
     error = float(evaluation.expected_calibration_error(probs, labels, bins=10))
     assert f"error {error:.3f} (5 rows, 10 bins)" in top.get_title()
 

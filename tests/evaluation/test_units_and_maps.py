@@ -19,7 +19,11 @@ def test_mistakes_are_wrong_known_and_sorted_by_confidence():
     assert [one.row for one in found] == [0, 2, 5, 3]  # equal ones in the order of their rows
     assert found[0] == Mistake(0, 1, 0, pytest.approx(0.9))
     assert [one.row for one in evaluation.worst_mistakes(probs, labels, most=2)] == [0, 2]
-    assert evaluation.worst_mistakes([[1.0, 0.0]], [0]) == []
+    few = evaluation.worst_mistakes(probs, labels, most=2, most_alike=1)
+    assert [one.row for one in few] == [0, 2]
+    few = evaluation.worst_mistakes([*probs, [0.0, 1.0]], [*labels, 0], most=3, most_alike=2)
+    assert [one.row for one in few] == [6, 0, 2]  # one alike that is less sure gives way
+    assert evaluation.worst_mistakes([[1.0, 0.0]], [0], most_alike=1) == []
 
 
 @keras.saving.register_keras_serializable("test")

@@ -22,6 +22,7 @@ _NAMES = {
     "classification_report": "classification",
     "classifier_features": "features",
     "clustering_accuracy": "clustering",
+    "code_is_beside_class": "codes",
     "code_layers": "codes",
     "code_layers_figure": "layer_figures",
     "code_plane_figure": "layer_figures",

@@ -12,6 +12,10 @@ from tfssvae.evaluation.class_names import check_class_names, short_name
 from tfssvae.evaluation.classification import confidence_bins
 from tfssvae.evaluation.style import ink, luminance, on_dark
 
+FEW_ROWS = 10
+"""Examples in a bar of a reliability diagram; of fewer, the bar is pale."""
+
+_PALE = 0.3
 _MOST_COUNTED = 20  # classes: beyond that the counts in the cells cannot be read
 
 
@@ -61,6 +65,8 @@ def confusion_figure(matrix: ArrayLike, class_names: Sequence[str]) -> Figure:
 def calibration_figure(probs, labels, bins: int = 15) -> Figure:
     """Draw a reliability diagram with the calibration error, above a histogram of confidence.
 
+    Bars of fewer than `FEW_ROWS` examples are pale.
+
     Args:
         probs: (n, K) class probabilities.
         labels: (n,) classes 0..K-1; -1 where there is none.
@@ -79,8 +85,8 @@ def calibration_figure(probs, labels, bins: int = 15) -> Figure:
     figure = Figure(figsize=(5.5, 6), dpi=100, layout="constrained")
     top, bottom = figure.subplots(2, sharex=True, height_ratios=(3, 1))
     ground = figure.get_facecolor()
-    top.bar(left, accuracy, width, align="edge", edgecolor=ground, label="accuracy")
-    top.bar(
+    bars = top.bar(left, accuracy, width, align="edge", edgecolor=ground, label="accuracy")
+    gaps = top.bar(
         left,
         sure - accuracy,
         width,
@@ -97,7 +103,11 @@ def calibration_figure(probs, labels, bins: int = 15) -> Figure:
         f"Expected calibration error {error:.3f} ({int(count.sum()):,} rows, {bins} bins)",
         fontsize=10,
     )
-    figure.legend(loc="outside lower center", ncols=3, fontsize=8)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=8)  # before bars become pale
+    for number, bar, gap in zip(count[used], bars, gaps, strict=True):
+        if number < FEW_ROWS:
+            bar.set_alpha(_PALE)
+            gap.set_alpha(_PALE)
     bottom.bar(left, count[used] / count.sum(), width, align="edge", edgecolor=ground)
     bottom.set(xlabel="confidence (probability of the predicted class)", ylabel="fraction\nof rows")
     return figure

@@ -55,6 +55,11 @@ def top_codes(model, x: ArrayLike) -> NDArray[np.float32]:
     return list(code_layers(model, x).values())[-1]
 
 
+def code_is_beside_class(model) -> bool:
+    """Whether images are made of the top code and a class that does not depend on it (M2)."""
+    return hasattr(model, "images_of_codes") and not hasattr(model, "class_logits")
+
+
 def principal_components(codes: ArrayLike, number: int = 2) -> Principal:
     """Return the directions in which codes vary most (PCA).
 

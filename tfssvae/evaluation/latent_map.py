@@ -124,7 +124,7 @@ def latent_map_figure(
 
 def _prior_grey() -> str:
     """Return a grey near the ground, which no class has."""
-    return "#57606a" if on_dark() else "#c9d1d9"
+    return "#6e7681" if on_dark() else "#afb8c1"
 
 
 def _legend(figure: Figure, labels, class_names: Sequence[str], with_prior: bool) -> None:

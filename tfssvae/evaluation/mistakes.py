@@ -1,5 +1,6 @@
 """The examples that a classifier is most sure of and wrong about."""
 
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -17,13 +18,16 @@ class Mistake(NamedTuple):
     confidence: float
 
 
-def worst_mistakes(probs, labels: ArrayLike, most: int = 24) -> list[Mistake]:
+def worst_mistakes(
+    probs, labels: ArrayLike, most: int = 24, most_alike: int | None = None
+) -> list[Mistake]:
     """Return the wrong predictions, the surest first.
 
     Args:
         probs: (n, K) class probabilities.
         labels: (n,) classes 0..K-1; rows of -1, whose class nobody knows, are left out.
         most: how many at most.
+        most_alike: how many at most of one class that is taken for one other; None: any number.
 
     Raises:
         InputError: probs are not probabilities, or labels do not fit them.
@@ -36,8 +40,16 @@ def worst_mistakes(probs, labels: ArrayLike, most: int = 24) -> list[Mistake]:
     check_same_length(probs, labels, ("probs", "labels"))
     predicted, confidence = probs.argmax(axis=1), probs.max(axis=1)
     wrong = np.flatnonzero((labels >= 0) & (predicted != labels))
-    wrong = wrong[np.argsort(-confidence[wrong], kind="stable")][:most]
+    wrong = wrong[np.argsort(-confidence[wrong], kind="stable")]
+    if most_alike is not None:
+        seen: Counter[tuple[int, int]] = Counter()
+        places = []
+        for row in wrong:
+            pair = (int(labels[row]), int(predicted[row]))
+            places.append(seen[pair])
+            seen[pair] += 1
+        wrong = wrong[np.array(places, int) < most_alike]
     return [
         Mistake(int(row), int(labels[row]), int(predicted[row]), float(confidence[row]))
-        for row in wrong
+        for row in wrong[:most]
     ]

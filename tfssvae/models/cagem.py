@@ -96,6 +96,7 @@ class CaGeM(SemiSupervisedVAE):
         models", 2017. Only eq. 1 has a number there; sections are named instead.
     """
 
+    EQUATIONS: ClassVar[str] = "Maaloe, Fraccaro and Winther (CaGeM), 2017"
     TERMS: ClassVar[dict[str, str]] = {
         "unlabelled_reconstruction": "-E log p(x|y,z1), section 3.1",
         "unlabelled_kl_z1": "E log q(z1|x) - log p(z1|y,z2), one sample, section 3.1",

@@ -79,6 +79,7 @@ class EXoN(SemiSupervisedVAE):
         An, Choi and Jeon, "EXoN: EXplainable encoder Network", 2022.
     """
 
+    EQUATIONS: ClassVar[str] = "An, Choi and Jeon (EXoN), 2022"
     TERMS: ClassVar[dict[str, str]] = {
         "reconstruction": "-E log p(x|z), eqs. 5 and 6",
         "kl_y": "KL(q(y|x) || p(y)), the first part of eq. 12",

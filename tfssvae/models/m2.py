@@ -56,6 +56,7 @@ class M2(SemiSupervisedVAE):
         Kingma et al., "Semi-supervised learning with deep generative models", NeurIPS 2014.
     """
 
+    EQUATIONS: ClassVar[str] = "Hasan Khan et al. (MIER)"
     TERMS: ClassVar[dict[str, str]] = part_names(
         {
             "reconstruction": "-E log p(x|y,z), eqs. 1 and 2",

@@ -76,6 +76,7 @@ class ShotVAE(SemiSupervisedVAE):
         approximations", AAAI 2021.
     """
 
+    EQUATIONS: ClassVar[str] = "Feng et al. (SHOT-VAE), 2021"
     TERMS: ClassVar[dict[str, str]] = {
         name: meaning
         for name, meaning in part_names(

@@ -30,7 +30,15 @@ _OPTIONS = {
     "on_divergence": "--on-divergence",
 }
 _CHOICES = {"roll_back": "roll-back"}  # as config.json and the command line write it
-_NO_SETTINGS = ("method", "data", "model", "checkpoint_seconds", "checkpoints", "tfssvae")
+_NO_SETTINGS = (
+    "method",
+    "data",
+    "model",
+    "checkpoint_seconds",
+    "checkpoints",
+    "tfssvae",
+    "test_fingerprint",
+)
 
 
 def command_of(config: dict[str, Any], folder: Path) -> str:

@@ -87,7 +87,7 @@ def _sections(comparison: Comparison, shown: Sequence[Run], say: Say) -> Iterato
     histories = {
         group.name: [run.metrics["history"] for run in group.runs] for group in comparison.groups
     }
-    for section in curve_sections(histories, shown[0].data):
+    for section in curve_sections(histories, shown[0].data, [run.model for run in shown]):
         yield section._replace(chapter="Training")
     yield from picture_sections(shown, say)
 
@@ -107,7 +107,8 @@ def _tables(comparison: Comparison) -> Iterator[Section]:
             f"Each minus {names[0]}, seed by seed: mean ± standard error, the 95% interval of "
             "Student's t, and the number of pairs. An interval that does not hold 0 is a "
             "difference that the choice of seeds does not explain; from two or three seeds an "
-            "interval is wide for good reason.",
+            "interval is wide for good reason. Of intervals at 95% about one in twenty misses 0 by "
+            "chance alone: among many figures a single one that does is no finding yet.",
             [differences_table(comparison)],
             wide=True,
         )
@@ -122,8 +123,7 @@ def _tables(comparison: Comparison) -> Iterator[Section]:
         }
         yield Section(
             "Seed by seed",
-            "One line for each seed: where all lines go the same way, the difference is not that "
-            "of a lucky seed.",
+            _agreement(main),
             [Picture(partial(evaluation.seeds_figure, scaled, title), f"{title}, seed by seed")],
         )
     yield Section(
@@ -147,6 +147,18 @@ def _tables(comparison: Comparison) -> Iterator[Section]:
     )
 
 
+def _agreement(row: Row) -> str:
+    """Return what lines of seeds that go the same way say, which is little."""
+    lines = max((len(set(row.values[0]) & set(found)) for found in row.values[1:]), default=0)
+    if lines < 2:
+        return "A point for each seed."
+    return (
+        f"A line for each seed. Even where two settings are equally good, {lines} lines all go the "
+        f"same way in one of {2 ** (lines - 1):,} cases by chance: the interval above says how "
+        "sure a difference is."
+    )
+
+
 def settings_table(comparison: Comparison) -> Table:
     """Return the settings that differ, a column for each group."""
     rows = [(name, *texts) for name, texts in comparison.settings.items()]
@@ -164,10 +176,15 @@ def figures_table(comparison: Comparison) -> Table:
 
 
 def differences_table(comparison: Comparison) -> Table:
-    """Return the paired differences from the first group, a column for each other one."""
+    """Return the paired differences from the first group, a column for each other one.
+
+    Figures that the settings do not decide are left out.
+    """
     heads = [f"{group.name} - {comparison.groups[0].name}" for group in comparison.groups[1:]]
     rows = []
     for row in comparison.rows:
+        if _is_no_outcome(row):
+            continue
         texts = [
             _NONE if not (row.values[0] and other) else _difference_text(row.measure, found)
             for other, found in zip(row.values[1:], row.differences, strict=True)
@@ -175,6 +192,15 @@ def differences_table(comparison: Comparison) -> Table:
         if set(texts) != {_NONE}:
             rows.append((row.measure.title, *texts))
     return Table(("", *heads), rows, numbers=True)
+
+
+def _is_no_outcome(row: Row) -> bool:
+    """Whether a figure is no result, or that of a part which the pairs have in common."""
+    paired = [found for found in row.differences if found is not None]
+    alike = all(found.mean == 0 and not found.standard_error for found in paired)
+    return row.measure.key == "seconds" or (
+        row.measure.key == "labels_alone" and bool(paired) and alike
+    )
 
 
 def _heads(comparison: Comparison) -> tuple[str, ...]:

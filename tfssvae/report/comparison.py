@@ -105,30 +105,45 @@ def _figures(run: Finished) -> dict[str, float]:
 
 
 def numbers(comparison: Comparison) -> dict[str, Any]:
-    """Return a comparison as numbers and texts, ready for JSON."""
-    names = [group.name for group in comparison.groups]
+    """Return a comparison as numbers, ready for JSON; groups are named by their id.
+
+    Returns:
+        "groups": id -> "name", "settings" (as in config.json, those that are not a default) and
+        "runs" (seed -> folder); "reference": the id that others differ from; "settings": name ->
+        id -> value, of those that differ, without the groups where it is not set; "figures" and
+        "differences": key of metrics.json -> id -> estimate, None where there is none.
+    """
+    ids = [group.id for group in comparison.groups]
     return {
         "groups": {
-            group.name: {str(run.seed): str(run.folder) for run in group.runs}
+            group.id: {
+                "name": group.name,
+                "settings": group.settings,
+                "runs": {str(run.seed): str(run.folder) for run in group.runs},
+            }
             for group in comparison.groups
         },
+        "reference": ids[0],
         "settings": {
-            name: dict(zip(names, texts, strict=True))
-            for name, texts in comparison.settings.items()
+            name: {
+                group.id: group.settings[name]
+                for group in comparison.groups
+                if name in group.settings
+            }
+            for name in comparison.settings
         },
         "figures": {
             row.measure.key: {
-                name: None if found is None else found._asdict()
-                for name, found in zip(names, row.means, strict=True)
+                one: None if found is None else found._asdict()
+                for one, found in zip(ids, row.means, strict=True)
             }
             for row in comparison.rows
         },
         "differences": {
             row.measure.key: {
-                name: None if found is None else found._asdict()
-                for name, found in zip(names[1:], row.differences, strict=True)
+                one: None if found is None else found._asdict()
+                for one, found in zip(ids[1:], row.differences, strict=True)
             }
             for row in comparison.rows
         },
-        "reference": names[0],
     }

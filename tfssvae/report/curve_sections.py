@@ -1,8 +1,8 @@
 """What a report shows of training: a small panel for everything that was logged."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from types import MappingProxyType
 from typing import Any
 
 from tfssvae import evaluation
@@ -16,42 +16,90 @@ Histories = Mapping[str, Sequence[Logs]]
 """Name of a run, or of runs that differ in the seed -> the logs of each."""
 
 
-def meanings(model: SemiSupervisedVAE) -> dict[str, str]:
-    """Return what each term of a model and of its regularizers means."""
-    found: dict[str, str] = {}
-    for part in (model, *model.regularizers):
-        found |= dict(getattr(part, "TERMS", {}))
-    return found
+_CITES = re.compile(r"\b(eqs?\.|section)")
+_BOUND = "before any weight: the higher, the better"
+_LOGGED = {
+    "loss": "the sum of all weighted terms, which training lowers; it may rise while weights do",
+    "accuracy": "of the labelled batches of training, not of the test data",
+    "monitor/labelled_bound": f"bound of the labelled images with their labels, {_BOUND}",
+    "monitor/unlabelled_bound": f"bound on log p(x) of the unlabelled images, {_BOUND}",
+    "monitor/unfeatured_bound": f"bound of the labels without images, {_BOUND}",
+}
+"""What is logged of every method -> what it means."""
+
+
+def meanings(models: Sequence[SemiSupervisedVAE]) -> dict[str, str]:
+    """Return what each term of models and of their regularizers means.
+
+    Where a term is not the same in all of them the methods are named.
+    """
+    found: dict[str, dict[str, dict[str, None]]] = {}
+    for model in models:
+        for part in (model, *model.regularizers):
+            for term, meaning in getattr(part, "TERMS", {}).items():
+                found.setdefault(term, {}).setdefault(meaning, {})[type(model).__name__] = None
+    return {
+        term: next(iter(texts))
+        if len(texts) == 1
+        else "; ".join(f"{', '.join(names)}: {text}" for text, names in texts.items())
+        for term, texts in found.items()
+    }
+
+
+def _sources(models: Sequence[SemiSupervisedVAE]) -> str:
+    """Return a sentence on the papers whose equations the meanings cite, or nothing."""
+    papers = {
+        type(model).__name__: model.EQUATIONS
+        for model in models
+        if model.EQUATIONS and any(map(_CITES.search, model.TERMS.values()))
+    }
+    if not papers:
+        return ""
+    if len({type(model) for model in models}) == 1:
+        return f" Equations and sections are those of {next(iter(papers.values()))}."
+    named = "; ".join(f"of {name} {paper}" for name, paper in papers.items())
+    return f" Equations and sections are those of the papers of each method: {named}."
+
+
+def _caption(name: str, terms: Mapping[str, str], history: Mapping[str, Any]) -> str:
+    """Return what stands below the curve of a quantity."""
+    text = terms.get(name.removeprefix("monitor/"), _LOGGED.get(name, ""))
+    groups = [logs for value in history.values() for logs in value if isinstance(logs, Mapping)]
+    if name == "loss" and groups:
+        text += "; of other terms or weights it is another sum, and does not compare"
+    if name == "accuracy" and any(f"val_{name}" in logs for logs in groups or [history]):
+        text += "; validation: of the examples held out"
+    return text
 
 
 def curve_sections(
-    histories: Histories, data: Data, meanings: Mapping[str, str] = MappingProxyType({})
+    histories: Histories, data: Data, models: Sequence[SemiSupervisedVAE] = ()
 ) -> Iterator[Section]:
     """Return the sections about training.
 
     Args:
         histories: the logs of one run, or of several, those of one name in one colour.
         data: their data.
-        meanings: term -> what it means, below its curve.
+        models: of the runs, one of each kind: what their terms mean is below the curves.
     """
     history = _drawable(histories)
     logged = logged_quantities(history)
     names = [name for name in logged if name not in (*INFORMATION, HIDDEN_DIVERGENCE)]
-    key = _key(history)
+    key, terms = _key(history), meanings(models)
     if names:
         yield Section(
             "Learning curves",
             "Everything logged after each epoch, training and validation where there is any. The "
             "terms of the loss are weighted, so that they add up to it; a monitor is not part of "
             "it. A good curve has become level; validation that turns away from training is "
-            "overfitting.",
+            f"overfitting.{_sources(models)}",
             [
                 *key,
                 *(
                     Picture(
                         partial(evaluation.quantity_figure, history, name),
                         f"Curve of {name}",
-                        meanings.get(name.removeprefix("monitor/"), ""),
+                        _caption(name, terms, history),
                     )
                     for name in names
                 ),
@@ -65,8 +113,8 @@ def curve_sections(
         yield Section(
             "Information during training",
             "How much the predicted class tells of an image and how unsure it is, on average over "
-            "batches of unlabelled images: the bound pulls the first down and the second up, which "
-            "MIER counters.",
+            "batches of unlabelled images: the bound pulls the first down and the second up"
+            f"{', which MIER counters' if any(map(_has_mier, models)) else ''}.",
             [Picture(draw, "Curves of mutual information and entropy")],
         )
     if HIDDEN_DIVERGENCE in logged:
@@ -96,6 +144,10 @@ def curve_sections(
                 )
             ],
         )
+
+
+def _has_mier(model: SemiSupervisedVAE) -> bool:
+    return any(type(part).__name__ == "MIER" for part in model.regularizers)
 
 
 def _drawable(histories: Histories) -> dict[str, Any]:

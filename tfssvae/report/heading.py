@@ -2,10 +2,9 @@
 
 import numpy as np
 
+from tfssvae.report.measures import likelihoods
 from tfssvae.report.page import Fact, Head
 from tfssvae.report.run import Run
-
-_LIKELIHOOD = "log_likelihood_"
 
 
 def heading(run: Run) -> Head:
@@ -70,10 +69,11 @@ def _facts(run: Run) -> list[Fact]:
     if "clustering_accuracy" in figures:
         value = f"{figures['clustering_accuracy']:.2%}"
         found.append(Fact(f"{part} clustering accuracy", value, "clusters named at best"))
-    samples = [int(key[len(_LIKELIHOOD) :]) for key in figures if key.startswith(_LIKELIHOOD)]
-    if samples:
-        value = f"{figures[f'{_LIKELIHOOD}{max(samples)}']:.2f} nats"
-        found.append(Fact("log p(x) at least", value, f"{max(samples):,} importance samples"))
+    estimates = likelihoods(figures)
+    if estimates:
+        samples, key = max(estimates.items())
+        value = f"{figures[key]:.2f} nats"
+        found.append(Fact("log p(x) at least", value, f"{samples:,} importance samples"))
     elif "unlabelled_bound" in figures:
         value = f"{figures['unlabelled_bound']:.2f} nats"
         found.append(Fact("bound on log p(x)", value, f"one sample, mean over {part} examples"))

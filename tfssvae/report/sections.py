@@ -1,6 +1,6 @@
 """What a report says of one run, or of several side by side."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 from tfssvae import evaluation
 from tfssvae.checks import InputError
 from tfssvae.core import SemiSupervisedVAE
+from tfssvae.evaluation.charts import FEW_ROWS
+from tfssvae.evaluation.codes import ACTIVE_VARIANCE
 from tfssvae.evaluation.mistakes import Mistake
+from tfssvae.evaluation.units import Units
 from tfssvae.report.code_sections import PerRun, code_sections
 from tfssvae.report.commands import command_of
-from tfssvae.report.curve_sections import curve_sections, meanings
+from tfssvae.report.curve_sections import curve_sections
 from tfssvae.report.latent_sections import latent_sections
 from tfssvae.report.page import Code, Gallery, Picture, Section, Shown, Table
 from tfssvae.report.run import Run
@@ -44,7 +47,7 @@ def sections(run: Run, say: Say) -> Iterator[Section]:
     """
     yield from _in("Summary", _overview(run))
     histories = {run.name: [run.metrics["history"]]}
-    yield from _in("Training", curve_sections(histories, run.data, meanings(run.model)))
+    yield from _in("Training", curve_sections(histories, run.data, [run.model]))
     yield from picture_sections([run], say)
     yield from _in("Record", _record(run))
 
@@ -116,9 +119,12 @@ def _classification(runs: Sequence[Run], per_run: PerRun, say: Say) -> Iterator[
         )
         yield per_run(
             "Calibration",
-            "Whether examples of which the model is 80% sure are right 80% of the time: bars on "
-            "the diagonal are honest, bars below it too sure. The expected calibration error (ECE) "
-            "is the mean gap, 0 at best.",
+            "Whether examples of which the model is 80% sure are right 80% of the time: bars that "
+            "end on the diagonal are honest; one that ends below it is of predictions that are too "
+            "sure, one above it of predictions that are not sure enough. The histogram below says "
+            f"how many examples a bar stands for: pale bars have fewer than {FEW_ROWS} "
+            "and mean little. The expected calibration error (ECE) is the mean gap over examples, "
+            "0 at best.",
             "Reliability diagram",
             lambda run: evaluation.calibration_figure(run.probs, run.y),
             judged,
@@ -174,17 +180,21 @@ def _clusters(run: Run) -> Any:
 
 
 _MOST_MISTAKES, _FEW_MISTAKES = 24, 8  # of one run, and of each of several
+_ALIKE = 4  # mistakes of one class that is taken for one other
 
 _MISTAKES = (
     "The wrong predictions that the model is most sure of, the surest first: the class of each, "
-    "and what the model said with which probability. Look for wrong labels, damaged examples, and "
-    "two classes that are taken for each other again and again."
+    f"and what the model said with which probability. At most {_ALIKE} of one class taken for one "
+    "other are shown, so that there is room for others; how many there are says the confusion "
+    "matrix. Look for wrong labels and damaged examples."
 )
 
 
 def _mistakes(runs: Sequence[Run]) -> Iterator[Section]:
     most = _MOST_MISTAKES if len(runs) == 1 else _FEW_MISTAKES
-    found = {run.name: (run, evaluation.worst_mistakes(run.probs, run.y, most)) for run in runs}
+    found = {
+        run.name: (run, evaluation.worst_mistakes(run.probs, run.y, most, _ALIKE)) for run in runs
+    }
     parts = [
         _mistakes_of(run, mistakes, name if len(runs) > 1 else "")
         for name, (run, mistakes) in found.items()
@@ -297,12 +307,20 @@ def _code_maps(runs: Sequence[Run], say: Say) -> Iterator[Section]:
             "Code and prior",
             "The mean code of each example in the colour of its class, over draws from the prior "
             "in grey. Codes should fill the prior: where they shrink to its middle the code says "
-            "little, and grey without colour decodes to images like no example. In a code beside "
-            "the class (M2) mixed colours are good: the class is left to y. In the t-SNE only who "
-            "is next to whom has a meaning.",
+            f"little, and grey without colour decodes to images like no example.{_beside(runs)} In "
+            "a t-SNE only who is next to whom has a meaning.",
             pictures,
             wide=len(pictures) > 1,
         )
+
+
+def _beside(runs: Sequence[Run]) -> str:
+    """Return what colours of classes mean, where the top code stands beside the class."""
+    beside = [run for run in runs if evaluation.code_is_beside_class(run.model)]
+    if not beside:
+        return ""
+    names = f"Of {', '.join(run.name for run in beside)}" if len(beside) < len(runs) else "Here"
+    return f" {names} the class has a variable of its own, y, so mixed colours are good."
 
 
 def _code_tsne(run: Run, codes: NDArray[Any], y: NDArray[Any], say: Say) -> list[Picture]:
@@ -326,14 +344,32 @@ def _unit_usage(runs: Sequence[Run], per_run: PerRun) -> Iterator[Section]:
     if used:
         yield per_run(
             "Active units",
-            "A unit of the code is active when its mean differs from example to example (variance "
-            "above 0.01), and the larger its V-nat, the more exactly an example decides it. Grey "
-            "units carry nothing: many of them mean that a smaller code would do, none that a "
-            "larger one may help.",
+            _usage_meaning(any(map(_has_v_nat, usage.values()))),
             "Use of the units of the code",
             lambda run: evaluation.unit_usage_figure(usage[run.folder]),
             used,
         )
+
+
+def _has_v_nat(layers: Mapping[str, Units]) -> bool:
+    return any(units.v_nat is not None for units in layers.values())
+
+
+def _usage_meaning(with_v_nat: bool) -> str:
+    text = (
+        f"A unit is active when its posterior mean differs from example to example: its variance "
+        f"over examples is above {ACTIVE_VARIANCE:g}, the dashed line. Units in grey "
+        "hardly carry anything. The number of active units is that to which the code may shrink; "
+        "if all are active, a larger code may help."
+    )
+    if not with_v_nat:
+        return text
+    return (
+        f"{text} V-nat, in nats, is how much an example narrows a unit: the logarithm of the "
+        "prior's variance over that of the posterior, 0 where they are the same. Its dashed line "
+        "at 1 nat parts units that an example decides well from those that carry little: it is "
+        "stricter, and a code cut down to it would lose something."
+    )
 
 
 def _likelihood(runs: Sequence[Run], per_run: PerRun) -> Iterator[Section]:

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from tfssvae.data import Data
+from tfssvae.report.measures import likelihoods, measure_of
 from tfssvae.report.page import Table
 from tfssvae.report.run import Run
 
 _LONGEST_SETTING = 300  # characters: the configuration of a whole network says nothing to people
 _UNMEASURED = "-"
-_LIKELIHOOD = "log_likelihood_"
 _MOST_CLASSES = 40  # in a table
 
 
@@ -158,23 +158,19 @@ def figures_table(runs: Sequence[Run]) -> Table:
             name = "labels alone" if len(runs) == 1 else f"{run.name}, labels alone"
             columns[name] = run.metrics["labels_alone"]
     most = f"{math.log(runs[0].data.num_classes):.3f}"
+    information, bound = (measure_of(key) for key in ("mutual_information", "unlabelled_bound"))
     lines = {
-        "accuracy": "{accuracy:.2%}",
-        "error": "{error:.2%}",
-        "accuracy of the clusters, named as well as can be": "{clustering_accuracy:.2%}",
-        **_teacher_lines(columns),
-        "calibration error (ECE)": "{expected_calibration_error:.4f}",
-        "log loss, nats": "{log_loss:.4f}",
-        "entropy of the classifier H(q(y|x)), nats": "{entropy:.4f}",
-        f"mutual information I(y; x), nats (at most {most})": "{mutual_information:.4f}",
-        "error on unlabelled training images (hidden labels)": "{hidden_error:.2%}",
-        "KL(q(y|x) || smoothed hidden label), nats": "{hidden_divergence:.4f}",
-        "bound on log p(x), nats: mean ± deviation over examples": (
-            "{unlabelled_bound:.2f} ± {unlabelled_bound_std:.2f}"
+        **_lines_of("accuracy", "error", "clustering_accuracy"),
+        **_lines_of("teacher_accuracy", "teacher_error"),
+        **_lines_of("expected_calibration_error", "log_loss", "entropy"),
+        f"{information.title} (at most {most})": information.field,
+        **_lines_of("hidden_error", "hidden_divergence"),
+        f"{bound.title}: mean ± deviation over examples": (
+            f"{bound.field} ± {{unlabelled_bound_std:.2f}}"
         ),
         **_likelihood_lines(columns.values()),
         **_layer_lines(columns),
-        **_free_class_lines(columns),
+        **_lines_of("free_cross_entropy", "free_accuracy", "distinct_classes"),
     }
     rows = [
         (name, *(_filled(template, figures) for figures in columns.values()))
@@ -188,7 +184,7 @@ def divergence_table(runs: Sequence[Run]) -> Table:
     """Return what the runs measured of their codes and the prior (EXoN); no row without any."""
     parts, bounds = "kl_decomposition", "kl_bounds"
     lines = {
-        "KL(q(y, z|x) || p(y, z)), nats": "{kl_to_prior:.2f}",
+        **_lines_of("kl_to_prior"),
         "of it what the class says of the image, I(x; y), nats": f"{{{parts}[information_y]:.2f}}",
         "classes as a whole off their prior, nats": f"{{{parts}[kl_y]:.2f}}",
         "what the code says of the image, I(x; z|y), nats": f"{{{parts}[information_z]:.2f}}",
@@ -196,13 +192,11 @@ def divergence_table(runs: Sequence[Run]) -> Table:
         "Theorem 1: lower bound on the part of the code, nats": f"{{{bounds}[lower]:.2f}}",
         "the part of the code, nats": f"{{{bounds}[kl_z]:.2f}}",
         "upper bound on it, nats": f"{{{bounds}[upper]:.2f}}",
-        "mean code of a class off its centre, at most, deviations of the prior": (
-            f"{{{bounds}[mean_gap]:.2f}}"
-        ),
-        "variance of a class off its component's, at most, part of it": (
-            f"{{{bounds}[variance_gap]:.2f}}"
-        ),
-        "diversity of images of the latent plane (negative SSIM, 0 to 1)": "{negative_ssim:.3f}",
+        "largest shift of a class: from its centre to the mean of its codes, in standard "
+        "deviations of the prior": f"{{{bounds}[mean_gap]:.2f}}",
+        "largest misfit of spread: by what part of the prior's variance that of a class's codes "
+        "differs": f"{{{bounds}[variance_gap]:.2f}}",
+        **_lines_of("negative_ssim"),
     }
     return _measured_table(runs, lines)
 
@@ -224,20 +218,10 @@ def _measured_table(runs: Sequence[Run], lines: dict[str, str], rows_are: str = 
     return Table((rows_are, *names), measured, numbers=True)
 
 
-def _teacher_lines(columns: dict[str, dict[str, Any]]) -> dict[str, str]:
-    """Return the lines about a Mean Teacher, where a run has one."""
-    if not any("teacher_error" in figures for figures in columns.values()):
-        return {}
-    return {
-        "accuracy of the Mean Teacher": "{teacher_accuracy:.2%}",
-        "error of the Mean Teacher": "{teacher_error:.2%}",
-    }
-
-
 def likelihood_table(runs: Sequence[Run]) -> Table:
     """Return the bounds on log p(x) of runs, and with how many samples each was estimated."""
     lines = {
-        "bound of one sample, nats": "{unlabelled_bound:.2f}",
+        **_lines_of("unlabelled_bound"),
         **_likelihood_lines([run.figures for run in runs]),
     }
     return _measured_table(runs, lines)
@@ -245,38 +229,19 @@ def likelihood_table(runs: Sequence[Run]) -> Table:
 
 def _likelihood_lines(columns: Iterable[dict[str, Any]]) -> dict[str, str]:
     """Return the lines about log p(x), which a run estimates with some numbers of samples."""
-    found = {key for figures in columns for key in figures}
-    counts = sorted(int(key[len(_LIKELIHOOD) :]) for key in found if key.startswith(_LIKELIHOOD))
-    return {
-        f"log p(x) at least, nats: {count:,} importance samples an example": (
-            f"{{{_LIKELIHOOD}{count}:.2f}}"
-        )
-        for count in counts
-    }
+    return _lines_of(*likelihoods(key for figures in columns for key in figures).values())
 
 
 def _layer_lines(columns: dict[str, dict[str, Any]]) -> dict[str, str]:
     """Return the lines about layers of codes, where a run has several."""
     found = {key for figures in columns.values() for key in figures}
     layers = sorted(key.removeprefix("active_units_") for key in found if "active_units_" in key)
-    lines = {}
-    for name in layers:
-        lines[f"KL of {name} from its prior, nats"] = f"{{kl_{name}:.2f}}"
-        lines[f"units of {name} in use"] = f"{{active_units_{name}}}"
-    return lines
+    return _lines_of(*(f"{part}_{name}" for name in layers for part in ("kl", "active_units")))
 
 
-def _free_class_lines(columns: dict[str, dict[str, Any]]) -> dict[str, str]:
-    """Return the lines about classes without labels, where a run has some."""
-    if not any("free_accuracy" in figures for figures in columns.values()):
-        return {}
-    return {
-        "classes without labels, named by their images: cross-entropy, nats": (
-            "{free_cross_entropy:.4f}"
-        ),
-        "the same: accuracy": "{free_accuracy:.2%}",
-        "different classes among the decoded ones": "{distinct_classes}",
-    }
+def _lines_of(*keys: str) -> dict[str, str]:
+    """Return what figures are called -> what writes them."""
+    return {measure.title: measure.field for measure in map(measure_of, keys)}
 
 
 def percent(confidence: float) -> str:

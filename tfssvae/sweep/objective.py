@@ -1,8 +1,7 @@
 """What the trials of a sweep are compared by: a figure of the validation data."""
 
 import math
-import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tfssvae.checks import InputError, closest
@@ -39,14 +38,3 @@ def last_value(metrics: Mapping[str, Any], objective: str) -> float:
     """
     values = metrics["history"].get(objective)
     return math.nan if not values or values[-1] is None else float(values[-1])
-
-
-def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
-    """Return the mean and its standard error, None for a single value.
-
-    >>> mean_and_error([1.0, 3.0])
-    (2.0, 1.0)
-    """
-    if len(values) < 2:
-        return statistics.fmean(values), None
-    return statistics.fmean(values), statistics.stdev(values) / math.sqrt(len(values))

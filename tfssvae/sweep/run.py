@@ -12,8 +12,9 @@ import tensorflow as tf
 
 from tfssvae import runs
 from tfssvae.checks import DivergenceError, InputError, SettingError
+from tfssvae.evaluation import estimate
 from tfssvae.runs.lock import claimed
-from tfssvae.sweep.objective import last_value, mean_and_error
+from tfssvae.sweep.objective import last_value
 from tfssvae.sweep.table import short, spread, table
 from tfssvae.sweep.tensorboard import write_experiment
 from tfssvae.sweep.trials import Settings, Trial, open_sweep, ranked, save_sweep
@@ -225,6 +226,6 @@ def _test_figures(folder: Path, settings: Settings) -> dict[str, Any]:
     for name, first in tests[settings.seeds[0]].items():
         values = {seed: test.get(name) for seed, test in tests.items()}
         if isinstance(first, int | float) and None not in values.values():
-            mean, error = mean_and_error([float(value) for value in values.values()])
+            mean, error, _ = estimate([float(value) for value in values.values()])
             figures[name] = {"per_seed": values, "mean": mean, "standard_error": error}
     return figures

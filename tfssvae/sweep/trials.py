@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from tfssvae.checks import InputError
+from tfssvae.evaluation import estimate
 from tfssvae.runs.environment import environment
 from tfssvae.runs.folder import write_json
 from tfssvae.runs.lock import NAME as LOCK
-from tfssvae.sweep.objective import mean_and_error
 from tfssvae.sweep.space import Space, describe, space_from_json, space_to_json
 
 FILE = "sweep.json"
@@ -84,7 +84,8 @@ class Trial:
         """Return mean and standard error over the seeds, None before all of them are finished."""
         if self.failed is not None or any(seed not in self.values for seed in seeds):
             return None
-        return mean_and_error([self.values[seed] for seed in seeds])
+        mean, error, _ = estimate([self.values[seed] for seed in seeds])
+        return mean, error
 
 
 def ranked(trials: Sequence[Trial], settings: Settings) -> list[Trial]:

@@ -303,7 +303,7 @@ def test_without_labels_the_clusters_have_no_order():
     assert np.abs(predicted - predicted[:, order]).max() > 0.01
 
 
-@pytest.mark.parametrize("rows", [1, 5, 7])
+@pytest.mark.parametrize("rows", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (5, 7))])
 def test_arrays_of_any_length_are_fitted(rows):
     for y in (LABELS[:rows], None):
         model = make()

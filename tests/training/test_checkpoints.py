@@ -95,7 +95,7 @@ def test_a_folder_that_cannot_be_made_is_known_before_training(tmp_path, data):
     assert int(model.steps_done) == 0
 
 
-@pytest.mark.parametrize("driver", ["loop", "fit"])
+@pytest.mark.parametrize("driver", ["loop", pytest.param("fit", marks=pytest.mark.slow)])
 def test_a_run_under_a_strategy_resumes_exactly(driver, data, tmp_path, strategy):
     def run(folder, epochs):
         with strategy.scope():

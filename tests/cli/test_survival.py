@@ -15,6 +15,7 @@ import tensorflow as tf
 import tfssvae
 from tfssvae import runs
 from tfssvae.cli import main
+from tfssvae.runs import drive as drive_module
 from tfssvae.runs.build import build
 from tfssvae.runs.drive import _resumed, drive
 from tfssvae.runs.environment import note_session
@@ -243,6 +244,11 @@ def test_a_run_rolls_back_with_half_the_rate_and_ends(tmp_path, data):
     assert [fields for _, fields in said if fields["event"] == "rollback"] == [
         {"event": "rollback", **rollback} for rollback in rollbacks
     ]
+    steps = [rollback["from_step"] for rollback in rollbacks]
+    assert [text for (text,), fields in said if fields["event"] == "rollback"] == [
+        f"{rollback['reason']}; back to step {step} with a learning rate {2**n} times lower"
+        for n, (rollback, step) in enumerate(zip(rollbacks, steps, strict=True), start=1)
+    ]
     assert float(model.optimizer.learning_rate) == pytest.approx(1e4 / 2 ** len(rollbacks))
     assert len(trained["history"]["loss"]) == 2
     assert np.isfinite(trained["history"]["loss"]).all()
@@ -290,6 +296,21 @@ def test_a_run_without_one_rate_cannot_roll_back(tmp_path, data):
     schedule = keras.optimizers.schedules.ExponentialDecay(1e-3, 10, 0.5)
     with pytest.raises(tfssvae.InputError, match="has to be a number"):
         driven(tmp_path, data, keras.saving.serialize_keras_object(schedule))
+
+
+def test_a_rollback_names_the_checkpoint_that_it_goes_back_to(tmp_path, data, monkeypatch):
+    original, calls = drive_module._run_driver, []
+
+    def breaks_after_an_epoch(model, data, config, *rest):
+        calls.append(int(model.steps_done))
+        original(model, data, {**config, "epochs": len(calls)}, *rest)
+        if len(calls) == 1:
+            raise tfssvae.DivergenceError("broken")
+
+    monkeypatch.setattr(drive_module, "_run_driver", breaks_after_an_epoch)
+    _, trained, _ = driven(tmp_path, data, 1e-3)
+    assert calls == [0, 7]
+    assert trained["rollbacks"] == [{"from_step": 7, "reason": "broken"}]
 
 
 def test_a_run_that_rolls_back_in_vain_stops(tmp_path, data, monkeypatch):

@@ -44,11 +44,9 @@ def drive(
         DivergenceError: training diverged, and may not roll back or did so five times.
         InputError: the last checkpoint is of another configuration.
     """
-    rollbacks: list[dict[str, Any]] | None = None
+    state = restore_latest(model, folder / "checkpoints")
+    rollbacks = _resumed(config, state, folder, say)
     while True:
-        state = restore_latest(model, folder / "checkpoints")
-        if rollbacks is None:
-            rollbacks = _resumed(config, state, folder, say)
         if rollbacks:
             model.optimizer.learning_rate = after_rollbacks(config, rollbacks)["learning_rate"]
         context = {"config": config, "rollbacks": rollbacks}
@@ -59,15 +57,16 @@ def drive(
         except DivergenceError as error:
             if config.get("on_divergence") != "roll_back" or len(rollbacks) == _MOST_ROLLBACKS:
                 raise DivergenceError(f"{error}; start a new run with a lower rate") from None
+            model = build(config, data)
+            state = restore_latest(model, folder / "checkpoints")
             step = 0 if state is None else state["step"]
             rollbacks = [*rollbacks, {"from_step": step, "reason": str(error)}]
             times = 2 ** len(rollbacks)
             say(
-                f"{error}; back to the last checkpoint with a learning rate {times} times lower",
+                f"{error}; back to step {step} with a learning rate {times} times lower",
                 event="rollback",
                 **rollbacks[-1],
             )
-            model = build(config, data)
         else:
             return model, {
                 "seconds": checkpoint.seconds_so_far,

@@ -136,7 +136,6 @@ class Checkpoint(keras.callbacks.Callback):
             "best": self.best_epoch,
             "context": self.context,
         }
-        check_weights(self.model)
         self._write(_name(_STEP, step), state)
         # Those of later steps are none of this run: nobody could read them, or it would be there.
         own = [path for path in _checkpoints(self.folder) if _step(path) <= step]
@@ -155,23 +154,26 @@ class Checkpoint(keras.callbacks.Callback):
             return
         step = int(self.model.steps_done.numpy())
         found = {"name": self.best, "value": value, "epoch": epoch, "step": step}
-        check_weights(self.model)
         self._write(_name(_BEST, step), found)
         self.best_epoch = found
 
     def _remove_abandoned_bests(self) -> None:
         """Remove best epochs that no checkpoint knows: what can be resumed keeps its own."""
+        bests = list(self.folder.glob(f"{_BEST}*"))
+        if not bests:
+            return  # without reading a history that grows with the run
         known = {_name(_BEST, self.best_epoch["step"])} if self.best_epoch else set()
         for path in _checkpoints(self.folder):
             with contextlib.suppress(UnreadableFile):
                 best = checked_json.read_state(path / _STATE)["best"]
                 known |= {_name(_BEST, best["step"])} if best else set()
-        for path in self.folder.glob(f"{_BEST}*"):
+        for path in bests:
             if path.name not in known:
                 shutil.rmtree(path, ignore_errors=True)
 
     def _write(self, name: str, state: dict[str, Any]) -> None:
         """Write the weights and `state` as a folder that is either whole or not there."""
+        check_weights(self.model)
         final, partial = self.folder / name, self.folder / f".partial-{os.getpid()}"
         shutil.rmtree(partial, ignore_errors=True)
         check_room(self.model, self.folder)

@@ -95,7 +95,12 @@ def test_the_default_written_down_is_the_default(method, model):
 
 
 def test_options_that_are_off_are_not_set_and_no_labels_are_no_default():
-    off = {"unfeatured": 0, "default_weights": "recommended", "test_fingerprint": "1f"}
+    off = {
+        "unfeatured": 0,
+        "default_weights": "recommended",
+        "test_fingerprint": "1f",
+        "label_fingerprint": "2e",
+    }
     runs = [config_of(0), config_of(1, **off)]
     runs[1]["data"] |= {"grey": False, "binarize": None, "validation": 0.0}
     assert len(grouped([finished(f"/x/{n}", run) for n, run in enumerate(runs)])) == 1

@@ -124,13 +124,17 @@ def test_a_run_whose_checkpoints_are_all_damaged_is_refused(unfinished, capsys):
     assert "no checkpoint" in last_error(capsys)
 
 
-def test_changed_test_data_are_refused(unfinished, capsys):
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [("test_fingerprint", "test data"), ("label_fingerprint", "training labels")],
+)
+def test_changed_test_data_and_labels_are_refused(name, part, unfinished, capsys):
     path = unfinished / "config.json"
     config = json.loads(path.read_text())
-    path.write_text(json.dumps({**config, "test_fingerprint": "0" * 64}))
-    for command in (["train", "--resume"], ["train", "--resume"]):
-        assert main([*command, str(unfinished)]) == 2
-        assert "test data" in last_error(capsys)
+    assert set(config[name]) <= set("0123456789abcdef")
+    path.write_text(json.dumps({**config, name: "0" * 64}))
+    assert main(["train", "--resume", str(unfinished)]) == 2
+    assert f"the {part} of" in last_error(capsys)
 
 
 def test_where_data_lie_and_how_checkpoints_are_kept_may_change(unfinished):

@@ -38,6 +38,7 @@ _NO_SETTINGS = (
     "checkpoints",
     "tfssvae",
     "test_fingerprint",
+    "label_fingerprint",
 )
 
 

@@ -1,5 +1,6 @@
 """What is read from a run folder and written into it."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -74,8 +75,12 @@ def load_run_data(folder: Path | str, config: dict[str, Any]) -> Data:
     split = load_split(Path(folder) / "split.json")
     try:
         data = load(**arguments, split=split)
-        if config.get("test_fingerprint", test_fingerprint(data)) != test_fingerprint(data):
-            raise InputError(f"the test data of {folder} have changed: put back those of its start")
+        for name, found in fingerprints(data).items():
+            if config.get(name, found) != found:
+                part = "test data" if name.startswith("test") else "training labels"
+                raise InputError(
+                    f"the {part} of {folder} have changed: put back those of its start"
+                )
         return data
     except InputError:
         raise
@@ -83,11 +88,20 @@ def load_run_data(folder: Path | str, config: dict[str, Any]) -> Data:
         raise InputError(f"{Path(folder) / 'config.json'} is damaged: {error}") from None
 
 
-def test_fingerprint(data: Data) -> str | None:
-    """Return what tells test data from others, None where there are none."""
-    if data.x_test is None:
-        return None
-    return fingerprint(data.x_test, np.asarray(data.y_test))
+def fingerprints(data: Data) -> dict[str, str | None]:
+    """Return what the split does not tell of data: their test part, and the labels of shards.
+
+    Returns:
+        "test_fingerprint", None without test data, and "label_fingerprint" of all training labels.
+    """
+    labels = np.ascontiguousarray(data.hidden_labels, "<i4")
+    tested = None
+    if data.x_test is not None:
+        tested = fingerprint(data.x_test, np.asarray(data.y_test))
+    return {
+        "test_fingerprint": tested,
+        "label_fingerprint": hashlib.sha256(labels.tobytes()).hexdigest(),
+    }
 
 
 def load_run(folder: Path | str, best: bool = False) -> tuple[SemiSupervisedVAE, Data]:

@@ -17,7 +17,7 @@ from tfssvae.runs.drive import after_rollbacks, drive
 from tfssvae.runs.environment import environment, note_session
 from tfssvae.runs.export import export_model
 from tfssvae.runs.figures import draw
-from tfssvae.runs.folder import check_free, load_run_data, read_config, test_fingerprint, write_json
+from tfssvae.runs.folder import check_free, fingerprints, load_run_data, read_config, write_json
 from tfssvae.runs.hparams import recorded
 from tfssvae.runs.lock import claimed
 from tfssvae.runs.measures import baseline, has_labels, log_likelihood, measure
@@ -65,7 +65,7 @@ def start_run(folder: Path | str, config: dict[str, Any], say: Say = to_people) 
     with claimed(folder):
         check_free(folder)  # still: another process may have been faster
         data.save_split(folder / "split.json")
-        written = {"test_fingerprint": test_fingerprint(data), "tfssvae": tfssvae.__version__}
+        written = {**fingerprints(data), "tfssvae": tfssvae.__version__}
         write_json(folder / "config.json", {**config, **written})
         return _train(folder, read_config(folder), data, model, say)
 

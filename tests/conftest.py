@@ -23,5 +23,7 @@ def pytest_itemcollected(item):
 
 @pytest.fixture(scope="session")
 def strategy():
-    """Two replicas. One strategy a process: the collectives of a second one meet the first's."""
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    """Two replicas, on the logical CPUs above."""
+    from tfssvae.replicas import strategy_of  # not earlier: the library touches TensorFlow
+
+    return strategy_of(2)

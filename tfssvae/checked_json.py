@@ -126,6 +126,7 @@ _CONFIG_OF_TRAINING: Mapping[str, Rule] = {
     "optimizer": _OBJECT,
     "default_weights": _one_of(("recommended", "paper", "none")),
     "checkpoints": _whole(1),
+    "replicas": _whole(1),
     "on_divergence": _one_of(("stop", "roll_back")),
     "baseline": (lambda value: isinstance(value, bool), "true or false"),
     "likelihood_samples": (

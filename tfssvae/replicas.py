@@ -1,6 +1,46 @@
 """Replicas of one step, and the processes that they are in."""
 
+import contextlib
+import functools
+import os
+
 import tensorflow as tf
+
+from tfssvae.checks import InputError
+
+
+@functools.cache  # one strategy a process: the collectives of a second would meet the first's
+def strategy_of(replicas: int) -> tf.distribute.Strategy:
+    """Return the strategy of this many GPUs of this machine, or parts of its CPU where it has none.
+
+    Call it before anything else of TensorFlow: the parts of a CPU cannot be changed later.
+
+    Args:
+        replicas: how many; 1 is the one device that TensorFlow chooses.
+
+    Raises:
+        InputError: there are fewer GPUs, or fewer cores, or TensorFlow has begun already with its
+            CPU in fewer parts.
+    """
+    if replicas == 1:
+        return tf.distribute.get_strategy()
+    kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+    most = len(tf.config.list_physical_devices("GPU")) or os.cpu_count() or 1
+    if replicas > most:
+        what = "GPUs" if kind == "GPU" else "cores, and no GPU"
+        raise InputError(f"this machine has {most} {what}: ask for {most} replicas or fewer")
+    if kind == "CPU":
+        part = tf.config.LogicalDeviceConfiguration()
+        with contextlib.suppress(RuntimeError):  # where TensorFlow has begun they cannot change
+            whole = tf.config.list_physical_devices("CPU")[0]
+            tf.config.set_logical_device_configuration(whole, [part] * replicas)
+    found = [device.name for device in tf.config.list_logical_devices(kind)]
+    if len(found) < replicas:
+        raise InputError(
+            f"TensorFlow has begun with its CPU in {len(found)} parts: ask for as many replicas, "
+            "or begin a new process"
+        )
+    return tf.distribute.MirroredStrategy(found[:replicas])
 
 
 def num_workers(strategy: tf.distribute.Strategy) -> int:

@@ -130,6 +130,14 @@ def add_settings(parser) -> None:
         help="of the networks; heads and losses stay in float32",
     )
     parser.add_argument(
+        "--replicas",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="GPUs of this machine that share each step, or parts of its CPU where it has none; "
+        "the rows of a step are those of all (1)",
+    )
+    parser.add_argument(
         "--set",
         action="append",
         default=[],
@@ -232,6 +240,7 @@ def configuration(options, seed: int) -> dict[str, Any]:
         "learning_rate": options.learning_rate,
         "driver": options.driver,
         "precision": options.precision,
+        "replicas": options.replicas,
         "checkpoint_seconds": options.checkpoint_seconds,
         "checkpoints": options.checkpoints,
         "on_divergence": options.on_divergence.replace("-", "_"),

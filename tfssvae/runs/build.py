@@ -14,6 +14,7 @@ from tfssvae.data import Data
 from tfssvae.data.pipeline import Order, training_order
 from tfssvae.defaults import default_weights
 from tfssvae.model_files import check_parts, counted_variables
+from tfssvae.replicas import strategy_of
 from tfssvae.suitability import check_suits
 
 MIN_STEPS, _MIN_EPOCHS = 400, 20  # of a run that names no epochs
@@ -32,10 +33,13 @@ def check_method(method: str, arguments: dict[str, Any]) -> None:
 
 def filled(config: dict[str, Any], data: Data) -> dict[str, Any]:
     """Replace None by what suits the data, so that config.json says what was done."""
-    config = dict(config)
+    config, replicas = dict(config), config.get("replicas", 1)
     for part, default in (("labelled", 100), ("unlabelled", 200)):
         rows = len(getattr(data, f"{part}_indices"))
-        config[part] = min(default, rows) if config[part] is None else config[part]
+        if config[part] is None:
+            fitting = min(default, rows)
+            shared = fitting - fitting % replicas  # as many for each replica
+            config[part] = shared or fitting  # too few are refused later, with their number
     steps = order_of(config, data).steps_per_epoch
     if config["epochs"] is None:
         config["epochs"] = max(_MIN_EPOCHS, -(-MIN_STEPS // steps))
@@ -55,8 +59,9 @@ def build(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
     """
     _check_whole(config)
     keras.utils.set_random_seed(config["data"]["seed"])
+    strategy = strategy_of(config.get("replicas", 1))
     try:
-        with counted_variables(limits.check_free):
+        with strategy.scope(), counted_variables(limits.check_free):
             model = _made(config, data)
     except InputError:
         raise
@@ -68,7 +73,10 @@ def build(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
             f"{limits.first_line(error)}"
         ) from error
     check_suits(model, data, config["method"])
-    model.compile(make_optimizer(config), metrics=["accuracy"])
+    with strategy.scope():
+        model.compile(make_optimizer(config), metrics=["accuracy"])
+    rows = {**order_of(config, data).rows_per_step, "unfeatured": config.get("unfeatured", 0)}
+    model.check_shares(rows)
     return model
 
 

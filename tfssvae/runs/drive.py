@@ -24,7 +24,8 @@ from tfssvae.training.messages import Say
 
 _MOST_ROLLBACKS = 5
 _PREDICTED = 100  # rows that are looked at when training has ended
-_FREE = ("checkpoint_seconds", "checkpoints", "on_divergence", "data.data_dir")  # may change
+# What may change: where things are, and what replicas change, which is rounding.
+_FREE = ("checkpoint_seconds", "checkpoints", "on_divergence", "data.data_dir", "replicas")
 
 
 def drive(

@@ -12,6 +12,8 @@ import tfssvae
 from tfssvae.checks import InputError, SettingError
 from tfssvae.core import SemiSupervisedVAE
 from tfssvae.data import Data, load
+from tfssvae.model_files import load_model
+from tfssvae.replicas import strategy_of
 from tfssvae.runs.build import build, check_method, filled, order_of
 from tfssvae.runs.drive import after_rollbacks, drive
 from tfssvae.runs.environment import environment, note_session
@@ -36,9 +38,10 @@ def start_run(folder: Path | str, config: dict[str, Any], say: Say = to_people) 
             "epochs" (None: enough for 400 steps, and at least 20), "labelled", "unlabelled"
             (batch sizes; None: 100 and 200, or fewer where there are fewer rows), "driver" ("loop"
             or "fit"), "precision", "learning_rate" (a number or a serialised schedule),
-            "checkpoint_seconds", and optionally "unfeatured" (labels without images a step, of
-            those in "data"), "optimizer" (serialised, such as a `training.PartOptimizer`; instead
-            of Adam with the learning rate),
+            "checkpoint_seconds", and optionally "replicas" (devices that share each step, see
+            `replicas.strategy_of`; 1), "unfeatured" (labels without images a step, of those in
+            "data"), "optimizer" (serialised, such as a `training.PartOptimizer`; instead of Adam
+            with the learning rate),
             "default_weights" ("recommended", "paper" or "none": the weights that "model" does not
             set), "baseline" (False leaves out the classifier trained on the labels alone),
             "likelihood_samples" (numbers of importance samples with each of which log p(x) of the
@@ -55,6 +58,7 @@ def start_run(folder: Path | str, config: dict[str, Any], say: Say = to_people) 
     folder = Path(folder)
     check_method(config["method"], config["model"])
     check_free(folder)
+    strategy_of(config.get("replicas", 1))  # before the data, which may need TensorFlow
     data = load(**config["data"])
     _say_data(data, say)
     try:
@@ -84,6 +88,7 @@ def resume_run(folder: Path | str, say: Say = to_people) -> dict[str, Any]:
     with claimed(folder):
         if (folder / "metrics.json").exists():
             raise InputError(f"{folder} is finished: there is nothing to resume")
+        strategy_of(config.get("replicas", 1))
         data = load_run_data(folder, config)
         _say_data(data, say)
         return _train(folder, config, data, build(config, data), say)
@@ -114,6 +119,8 @@ def _finish(folder: Path, config, data: Data, model, trained, say: Say) -> dict[
     partial = folder / ".partial.keras"
     model.save(partial)
     partial.replace(folder / "model.keras")
+    if model.distribute_strategy.num_replicas_in_sync > 1:
+        model = load_model(folder / "model.keras")  # on one device, where the rest is done
     metrics: dict[str, Any] = {
         **trained,
         "seconds": round(trained["seconds"], 1),
@@ -154,11 +161,13 @@ def _say_data(data: Data, say: Say) -> None:
 def _describe(config: dict[str, Any], model, data: Data) -> str:
     parameters = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
     unfeatured = f" + {config['unfeatured']} unfeatured" if config.get("unfeatured") else ""
+    replicas = config.get("replicas", 1)
+    shared = f", {replicas} replicas" if replicas > 1 else ""
     return (
         f"{config['method']}: {parameters:,} parameters, {config['epochs']} epochs of "
         f"{order_of(config, data).steps_per_epoch} steps, {config['labelled']} labelled + "
         f"{config['unlabelled']} unlabelled{unfeatured} a step, {config['precision']}, "
-        f"{config['driver']}"
+        f"{config['driver']}{shared}"
     )
 
 

@@ -7,9 +7,92 @@ import tensorflow as tf
 
 import tfssvae
 from tfssvae.models import M2
-from tfssvae.training import loop
+from tfssvae.training import Checkpoint, loop, restore_latest
 
 SHAPE, K = (8, 8, 1), 10
+
+
+BATCH = {"labelled": 10, "unlabelled": 20}
+STEPS = 67  # an epoch of the 1338 unlabelled digits
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return tfssvae.data.load("digits", labels_per_class=10)
+
+
+class Ends(keras.callbacks.Callback):
+    """Notes the last batch of each call, and stops the run after a number of calls."""
+
+    def __init__(self, most=None):
+        super().__init__()
+        self.most, self.batches = most, []
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Note, and perhaps stop."""
+        self.batches.append(batch)
+        if len(self.batches) == self.most:
+            raise KeyboardInterrupt
+
+
+def small_m2():
+    model = M2(SHAPE, K, 2, (4,), seed=3)
+    model.compile(keras.optimizers.Adam(1e-2))
+    return model
+
+
+def run(model, data, steps_per_call, callbacks, epochs=2, **options):
+    """Train without XLA; return the history as it is logged."""
+    options = {"jit_compile": False, "verbose": 0, **BATCH, **options}
+    options["steps_per_call"] = steps_per_call
+    return loop.train(model, data, epochs, callbacks=callbacks, **options).history
+
+
+@pytest.fixture(scope="module")
+def step_by_step(digits):
+    """A model of two epochs whose every step is a call, and its history."""
+    model = small_m2()
+    return model, run(model, digits, 1, [])
+
+
+@pytest.mark.parametrize(
+    ("steps_per_call", "resident", "ends"),
+    [
+        (None, True, [33, 66]),
+        ("epoch", True, [66]),
+        ("epoch", False, [66]),
+        (30, True, [29, 59, 66]),
+        (np.int64(1000), True, [66]),
+    ],
+)
+def test_the_steps_of_a_call_change_nothing_but_the_calls(
+    digits, step_by_step, steps_per_call, resident, ends
+):
+    model, seen = small_m2(), Ends()
+    history = run(model, digits, steps_per_call, [seen], resident=resident)
+    assert seen.batches == 2 * ends
+    np.testing.assert_array_equal(flat(model.get_weights()), flat(step_by_step[0].get_weights()))
+    assert history == step_by_step[1]
+
+
+def test_an_epoch_that_was_begun_is_ended_in_one_call(digits, step_by_step, tmp_path):
+    killed = small_m2()
+    checkpoint = Checkpoint(tmp_path, every_seconds=0, mid_epoch=True)
+    with pytest.raises(KeyboardInterrupt):
+        run(killed, digits, 20, [checkpoint, Ends(most=2)])
+    model, seen = small_m2(), Ends()
+    state = restore_latest(model, tmp_path)
+    assert (state["epoch"], state["step"]) == (0, 40)
+    history = run(model, digits, "epoch", [seen], initial_epoch=0)
+    assert seen.batches == [66, 66]
+    np.testing.assert_array_equal(flat(model.get_weights()), flat(step_by_step[0].get_weights()))
+    assert history == step_by_step[1]
+
+
+@pytest.mark.parametrize("steps_per_call", [0, -1, True, 2.5, "all"])
+def test_what_is_no_number_of_steps_is_refused(digits, steps_per_call):
+    with pytest.raises(tfssvae.InputError, match='None nor "epoch", must be a whole number and'):
+        run(small_m2(), digits, steps_per_call, [])
 
 
 def convolving():
@@ -31,15 +114,14 @@ def flat(values):
     return np.concatenate([np.ravel(value) for value in values])
 
 
-def test_gradients_of_several_steps_make_one():
-    data = tfssvae.data.load("digits", labels_per_class=10)
+def test_gradients_of_several_steps_make_one(digits):
     model, still = M2(SHAPE, K, 2, (8,)), M2(SHAPE, K, 2, (8,))
     model.compile(keras.optimizers.SGD(1e-3, gradient_accumulation_steps=2))
     stop = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: setattr(model, "stop_training", batch == 1)
     )
     options = {"callbacks": [stop], "steps_per_call": 1, "jit_compile": False, "verbose": 0}
-    loop.train(model, data, 1, 10, 30, **options)
+    loop.train(model, digits, 1, 10, 30, **options)
 
     found = []
 
@@ -50,7 +132,7 @@ def test_gradients_of_several_steps_make_one():
             found.append(flat(grads))
 
     still.compile(Kept())
-    for batch in data.train(10, 30).from_step(0).take(2):
+    for batch in digits.train(10, 30).from_step(0).take(2):
         still.train_step(batch)
     moved = flat(model.trainable_variables) - flat(still.trainable_variables)
     np.testing.assert_allclose(moved, -1e-3 * np.mean(found, axis=0), rtol=1e-3, atol=1e-7)

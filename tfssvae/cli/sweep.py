@@ -168,7 +168,8 @@ def _objective(options, config: dict[str, Any]) -> str:
     """Return the objective, one that these data and this method have."""
     from tfssvae import runs
     from tfssvae.data import load
-    from tfssvae.sweep.objective import ACCURACY, BOUND, check_objective
+    from tfssvae.evaluation.curves import ACCURACY, BOUND
+    from tfssvae.sweep.objective import check_objective
 
     data = load(**config["data"])
     judged = runs.has_labels(data.y_validation) and len(data.labelled_indices) > 0

@@ -9,6 +9,7 @@ import numpy as np
 from tfssvae.checks import DivergenceError, InputError
 from tfssvae.core import SemiSupervisedVAE
 from tfssvae.data import Data
+from tfssvae.evaluation.curves import ACCURACY, BOUND
 from tfssvae.runs.build import build
 from tfssvae.runs.measures import EVALUATION_BATCH, has_labels
 from tfssvae.training import (
@@ -139,9 +140,9 @@ def _best_figure(model: SemiSupervisedVAE, data: Data) -> str | None:
     if not len(data.validation_indices):
         return None
     if len(data.labelled_indices) and has_labels(data.y_validation):
-        return "val_accuracy"
-    bound = "monitor/unlabelled_bound"  # unlike the loss it does not change with its weights
-    return f"val_{bound}" if bound in model.term_means.names else "val_loss"
+        return ACCURACY
+    # Unlike the loss, the bound does not change with its weights.
+    return BOUND if BOUND.removeprefix("val_") in model.term_means.names else "val_loss"
 
 
 def _run_driver(model, data: Data, config, folder: Path, checkpoint, state: dict, say: Say) -> None:

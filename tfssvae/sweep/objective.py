@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tfssvae.checks import InputError, closest
+from tfssvae.evaluation.curves import ACCURACY, BOUND
 
-ACCURACY, BOUND = "val_accuracy", "val_monitor/unlabelled_bound"
 DIRECTIONS = ("maximize", "minimize")
 
 

@@ -12,10 +12,10 @@ from tfssvae import data
 from tfssvae.cli.parser import make_parser
 from tfssvae.cli.train import _model_arguments
 from tfssvae.regularizers import MIER
-from tfssvae.report.commands import command_of
 from tfssvae.report.measures import MEASURES, measure_of
 from tfssvae.report.run import Run
 from tfssvae.report.tables import balance, class_table, figures_table
+from tfssvae.runs.command import command_of
 
 IN_NO_FIGURES_TABLE = {
     *("labels_alone", "labelled_bound", "kl_to_prior", "negative_ssim", "seconds"),

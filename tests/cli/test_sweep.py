@@ -5,6 +5,7 @@ import math
 import os
 import random
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from tfssvae.cli import main
 from tfssvae.cli.parser import make_parser
 from tfssvae.cli.settings import settings_parser, train_command, with_arguments
 from tfssvae.cli.sweep import settings_of_sweep
+from tfssvae.cli.train import configuration
 from tfssvae.runs.lock import claimed
 from tfssvae.sweep.run import sweep
 from tfssvae.sweep.space import (
@@ -184,13 +186,14 @@ def test_the_options_of_a_trial_and_its_command_are_the_same():
     ]
     assert options == settings_parser().parse_args(given), "the options themselves stay"
     words = subprocess.run(
-        ["sh", "-c", f"printf '%s\\n' {train_command(chosen)}"],
+        ["sh", "-c", f"printf '%s\\n' {train_command(chosen, 7)}"],
         capture_output=True,
         text=True,
         check=True,
     )
-    read_again = settings_parser().parse_args(words.stdout.splitlines()[2:])
-    assert read_again == chosen
+    *words, option, seed = words.stdout.splitlines()
+    assert (option, seed) == ("--seed", "7")
+    assert settings_parser().parse_args(words[2:]) == chosen
 
 
 @pytest.fixture
@@ -229,7 +232,7 @@ def run_sweep(folder, asked, say=lambda line, **fields: None):
     def configure(arguments, seed):
         return {"arguments": dict(arguments), "seed": seed}
 
-    return sweep(folder, asked, configure, lambda arguments: "tfssvae train m2", say)
+    return sweep(folder, asked, configure, lambda *_: "tfssvae train m2", say)
 
 
 def content(folder):
@@ -381,7 +384,7 @@ def test_a_missing_package_is_named(tmp_path, monkeypatch, capsys):
     assert "pip install 'tfssvae[sweep]'" in capsys.readouterr().err
 
 
-SMALL = ["--set", "hidden=(4,)", "--epochs", "2", "--grid", "latent_dim=0,2", "--seeds", "0", "1"]
+SMALL = ["--set", "hidden=(4,)", "--epochs", "2", "--grid", "latent_dim=0,2", "--seeds", "1", "0"]
 
 
 @pytest.fixture(scope="module")
@@ -404,8 +407,13 @@ def test_runs_of_a_sweep_are_run_folders(swept, capsys):
         assert chosen["test"]["accuracy"]["per_seed"][str(seed)] == metrics["test"]["accuracy"]
     assert chosen["command"] == (
         "tfssvae train m2 --data digits --labels-per-class 5 --validation 200 --epochs 2 "
-        "--set 'hidden=(4,)' --set latent_dim=2"
+        "--set 'hidden=(4,)' --set latent_dim=2 --seed 1"
     )
+    options = make_parser().parse_args(shlex.split(chosen["command"])[1:])
+    again = json.loads(json.dumps(configuration(options, options.seed)))
+    config = runs.read_config(swept / "trial-001" / "seed-1")
+    for name in ("method", "data", "model", "epochs", "learning_rate", "driver", "precision"):
+        assert again[name] == config[name]
     capsys.readouterr()
     assert main(["sweep", "--json", "--resume", str(swept)]) == 0
     *_, line = capsys.readouterr().out.splitlines()

@@ -3,8 +3,7 @@
 import argparse
 import copy
 import inspect
-import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tfssvae.checks import InputError, check_choice, closest
@@ -12,6 +11,7 @@ from tfssvae.cli.arguments import assignments
 from tfssvae.cli.train import AUGMENTATIONS, add_settings
 from tfssvae.models import METHODS
 from tfssvae.regularizers import REGULARIZERS
+from tfssvae.runs import command
 
 OPTIONS: dict[str, type] = {
     "learning_rate": float,
@@ -126,34 +126,19 @@ def _text(value) -> str:
     return repr(value)
 
 
-def train_command(options: argparse.Namespace) -> str:
-    """Return the `tfssvae train` command line of some options.
+def train_command(options: argparse.Namespace, seed: int) -> str:
+    """Return the `tfssvae train` command line of some options and a seed.
 
     >>> parser = settings_parser()
     >>> options = parser.parse_args(["m2", "--data", "digits", "--grey", "--set", "hidden=(8, 8)"])
-    >>> train_command(options)
-    "tfssvae train m2 --data digits --grey --set 'hidden=(8, 8)'"
+    >>> train_command(options, seed=1)
+    "tfssvae train m2 --data digits --grey --set 'hidden=(8, 8)' --seed 1"
     """
-    words = ["tfssvae", "train", options.method]
+    given: list[tuple[str, Any]] = []
     for action in settings_parser()._actions:
         value = getattr(options, action.dest)
         if not action.option_strings or value == action.default:
             continue
-        several = value if isinstance(value, list) and action.nargs is None else [value]
-        for entry in several:
-            words += [action.option_strings[0], *_words(entry)]
-    return " ".join(map(_quoted, words))
-
-
-def _quoted(word: str) -> str:
-    """Return a word for a shell, in double quotes where it has single ones."""
-    if "'" in word and not set(word) & set('"$`\\!'):
-        return f'"{word}"'
-    return shlex.quote(word)
-
-
-def _words(value) -> Sequence[str]:
-    if value is True:
-        return []
-    values = value if isinstance(value, list) else [value]
-    return [str(int(v)) if isinstance(v, float) and v.is_integer() else str(v) for v in values]
+        repeated = isinstance(value, list) and action.nargs is None
+        given += [(action.dest, entry) for entry in (value if repeated else [value])]
+    return command.train_command(options.method, [*given, ("seed", seed)])

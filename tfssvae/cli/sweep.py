@@ -191,6 +191,6 @@ def _sweep(out: Path, settings: "Settings", say) -> None:
         out,
         settings,
         configure=lambda arguments, seed: configuration(with_arguments(base, arguments), seed),
-        command=lambda arguments: train_command(with_arguments(base, arguments)),
+        command=lambda arguments, seed: train_command(with_arguments(base, arguments), seed),
         say=say,
     )

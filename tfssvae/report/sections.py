@@ -16,7 +16,6 @@ from tfssvae.evaluation.codes import ACTIVE_VARIANCE
 from tfssvae.evaluation.mistakes import Mistake
 from tfssvae.evaluation.units import Units
 from tfssvae.report.code_sections import PerRun, code_sections
-from tfssvae.report.commands import command_of
 from tfssvae.report.curve_sections import curve_sections
 from tfssvae.report.latent_sections import latent_sections
 from tfssvae.report.page import Code, Gallery, Picture, Section, Shown, Table
@@ -30,6 +29,7 @@ from tfssvae.report.tables import (
     summary,
 )
 from tfssvae.runs import has_labels
+from tfssvae.runs.command import command_of
 
 _RECONSTRUCTED = 20
 _STYLES = 8  # images whose style is shown

@@ -23,7 +23,7 @@ from tfssvae.training.messages import Say, to_people
 from tfssvae.training.progress import duration
 
 Configure: TypeAlias = Callable[[Mapping[str, Any], int], dict[str, Any]]
-Command: TypeAlias = Callable[[Mapping[str, Any]], str]
+Command: TypeAlias = Callable[[Mapping[str, Any], int], str]
 
 
 def sweep(
@@ -40,12 +40,13 @@ def sweep(
         out: folder of the sweep.
         settings: what is asked for.
         configure: (arguments, seed) -> what `runs.start_run` takes.
-        command: arguments -> the command that trains with them.
+        command: (arguments, seed) -> the command that trains with them.
         say: receives what there is to say at each stage, for people or for machines.
 
     Returns:
-        "chosen" of sweep.json: "trial", "arguments", "mean", "standard_error", "command" and
-        "test", the test figures of the chosen trial. Those of no other are looked at.
+        "chosen" of sweep.json: "trial", "arguments", "mean", "standard_error", "command", which
+        trains it again with the first seed, and "test", the test figures of the chosen trial. Those
+        of no other are looked at.
 
     Raises:
         InputError: the folder holds something else or a sweep with other settings, another process
@@ -197,7 +198,7 @@ def _choose(
         "arguments": best.arguments,
         "mean": mean,
         "standard_error": error,
-        "command": command(best.arguments),
+        "command": command(best.arguments, settings.seeds[0]),
         "test": _test_figures(out / best.name, settings),
     }
     save_sweep(out, settings, trials, chosen)

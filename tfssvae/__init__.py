@@ -1,7 +1,8 @@
 """Semi-supervised variational autoencoders on TensorFlow, Keras 3 and TensorFlow Probability.
 
 Everything is imported when it is first used: `import tfssvae` does not import TensorFlow unless
-Keras has been imported before it.
+Keras has been imported before it. `keras.saving.load_model` needs our classes: import Keras first,
+or call `tfssvae.models.register()`.
 """
 
 import sys

@@ -286,6 +286,24 @@ def test_a_model_loads_in_a_script_that_only_imports_keras_and_tfssvae(run):
     assert "M2 (2, 10)" in result.stdout
 
 
+def test_a_script_that_imports_tfssvae_before_keras_registers_its_classes(run):
+    folder, _ = run
+    code = (
+        "import tfssvae, keras\n"
+        f"path = {str(folder / 'model.keras')!r}\n"
+        "try: keras.saving.load_model(path)\n"
+        "except TypeError as error: print(error)\n"
+        "tfssvae.models.register()\n"
+        "print(type(keras.saving.load_model(path)).__name__)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    *refused, loaded = result.stdout.splitlines()
+    assert refused[0].startswith("Could not locate class 'M2'"), "what the documentation names"
+    assert loaded == "M2"
+
+
 def test_every_command_explains_itself(capsys):
     for command in ("train", "evaluate", "sample", "export"):
         with pytest.raises(SystemExit) as stop:

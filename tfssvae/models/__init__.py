@@ -22,11 +22,15 @@ METHODS = Registry(
     },
 )
 
-__all__ = ["METHODS", *METHODS.class_names()]
+__all__ = ["METHODS", "register", *METHODS.class_names()]
 
 
 def register() -> None:
-    """Import whatever a saved model may hold, so that `keras.saving.load_model` finds it."""
+    """Import whatever a saved model may hold, so that `keras.saving.load_model` finds it.
+
+    `import keras, tfssvae` does this. A script that imports tfssvae before Keras calls it before it
+    loads a model: Keras would otherwise say that it "could not locate" the class.
+    """
     from tfssvae.regularizers import REGULARIZERS
 
     METHODS.import_all()

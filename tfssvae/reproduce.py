@@ -6,14 +6,14 @@ import os
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 
 import tfssvae
 from tfssvae import evaluation, runs
-from tfssvae.checks import InputError, closest
+from tfssvae.checks import DivergenceError, InputError, closest
 from tfssvae.data import load
 from tfssvae.data.pipeline import training_order
 from tfssvae.recipes import TABLES
@@ -22,6 +22,18 @@ from tfssvae.training.messages import Say, to_people
 
 Results = dict[str, dict[int, dict[str, Any]]]
 """Row -> seed -> the content of metrics.json."""
+
+Diverged = dict[str, dict[int, str]]
+"""Row -> seed -> where training broke."""
+
+
+class _Asked(NamedTuple):
+    """What a table was made with: its name, data, epochs of a run, and the seeds so far."""
+
+    name: str
+    data: str
+    epochs: int
+    seeds: Sequence[int]
 
 
 def reproduce(
@@ -37,7 +49,8 @@ def reproduce(
     """Run the rows of a published table on one data set, once for each seed.
 
     Finished runs are kept and interrupted ones resumed: after an interruption the same call goes
-    on. The table is written after every run.
+    on. The table is written after every run. A run that diverges is named in it and stops no other;
+    the same call tries it again, from its last checkpoint.
 
     Args:
         name: of the table, such as "mier/table1".
@@ -55,6 +68,7 @@ def reproduce(
 
     Raises:
         InputError: a name is unknown, or the folder holds runs with other settings.
+        DivergenceError: some runs diverged; all others are finished and in the table.
     """
     if name not in TABLES:
         raise InputError(f"unknown table {name!r}: {closest(name, TABLES)}")
@@ -66,15 +80,22 @@ def reproduce(
     slug = f"{name}-{data}".replace("/", "-").replace(":", "-")
     out = Path(out) if out is not None else Path("runs") / "reproduce" / slug
     results: Results = {row.name: {} for row in chosen}
-    for seed in dict.fromkeys(seeds):
+    diverged: Diverged = {row.name: {} for row in chosen}
+    seeds = list(dict.fromkeys(seeds))
+    for place, seed in enumerate(seeds, 1):
+        asked = _Asked(name, data, epochs, seeds[:place])
         for row in chosen:
             folder = out / f"{row.name}-seed{seed}"
             say(f"\n== {row.title}, seed {seed}: {folder}")
             config = _config(table, row, data, data_dir, seed, epochs)
-            results[row.name][seed] = runs.complete_run(folder, config, say)
-            text = _markdown(table, chosen, results, name, data, epochs)
+            try:
+                results[row.name][seed] = runs.complete_run(folder, config, say)
+            except DivergenceError as error:
+                diverged[row.name][seed] = str(error).splitlines()[0]
+                say(f"{row.title}, seed {seed}, has no figures: {diverged[row.name][seed]}")
+            text = _markdown(table, chosen, results, diverged, asked)
             _write(out / "table.md", text)
-            _write(out / "table.json", _json(table, chosen, results, name, data, epochs))
+            _write(out / "table.json", _json(table, chosen, results, diverged, asked))
             say(f"\n{text}")
     say(f"the table is in {out / 'table.md'}, for machines in {out / 'table.json'}")
     figure = _paper_figure(table, chosen, results, out, seeds[0])
@@ -86,13 +107,22 @@ def reproduce(
         picture = out / "labels.png"
         evaluation.save_figure(evaluation.label_curve_figure(curves), picture)
         say(f"the error over the labels is drawn in {picture}")
+    lost = [f"{row}, seed {seed}" for row, seeds in diverged.items() for seed in seeds]
+    if lost:
+        number = len(lost) + sum(map(len, results.values()))
+        raise DivergenceError(
+            f"{len(lost)} of {number} runs diverged ({'; '.join(lost)}): the table has the others"
+        )
     return out
 
 
 def _paper_figure(
     table: Table, rows: Sequence[Row], results: Results, out: Path, seed: int
 ) -> Figure | None:
-    """Return the paper's figure of the rows' runs with a seed, None where it has none."""
+    """Return the paper's figure of the rows' runs with a seed, None where there is none."""
+    rows = [row for row in rows if seed in results[row.name]]  # the others diverged
+    if not rows:
+        return None
     if table.draw is not None:
         loaded = {row.title: runs.load_run(out / f"{row.name}-seed{seed}") for row in rows}
         models = {title: model for title, (model, _) in loaded.items()}
@@ -195,22 +225,24 @@ def _analyses(table: Table, results: Results) -> dict[str, dict[str, float]]:
     return found
 
 
-def _json(table: Table, rows, results: Results, name: str, data: str, epochs: int) -> str:
+def _json(table: Table, rows, results: Results, diverged: Diverged, asked: _Asked) -> str:
     content: dict[str, Any] = {
-        "table": name,
-        "data": data,
-        "epochs": epochs,
+        "table": asked.name,
+        "data": asked.data,
+        "epochs": asked.epochs,
         "tfssvae": tfssvae.__version__,
         "rows": {},
         "anova": _analyses(table, results),
     }
     for row in rows:
-        if not results[row.name]:
+        if not results[row.name] and not diverged[row.name]:
             continue
         entry: dict[str, Any] = {"labels_per_class": row.labels_per_class, "metrics": {}}
         if row.labels is not None:
             entry["labels"] = row.labels
         entry["seconds"] = {seed: m["seconds"] for seed, m in results[row.name].items()}
+        if diverged[row.name]:
+            entry["diverged"] = diverged[row.name]
         for metric in table.metrics:
             figures = _figures(results, row, metric)
             if not figures:
@@ -219,29 +251,28 @@ def _json(table: Table, rows, results: Results, name: str, data: str, epochs: in
             entry["metrics"][metric] = {
                 "per_seed": figures,
                 **_summary(list(figures.values())),
-                "published": row.published.get(data, {}).get(metric),
+                "published": row.published.get(asked.data, {}).get(metric),
                 "minus_pair": _summary(differences) if differences else None,
             }
         content["rows"][row.name] = entry
     return json.dumps(content, indent=2) + "\n"
 
 
-def _markdown(table: Table, rows, results: Results, name: str, data: str, epochs: int) -> str:
-    header = ["model", "runs"]
+def _markdown(table: Table, rows, results: Results, diverged: Diverged, asked: _Asked) -> str:
+    header = ["model", "runs", "diverged"]
     for metric, unit in table.metrics.items():
         header += [f"{metric.replace('_', ' ')}, {unit}", "published", "minus the row without"]
     body: list[list[str]] = []
-    seeds: dict[int, None] = {}
     seconds = []
     for row in rows:
-        if not results[row.name]:
+        if not results[row.name] and not diverged[row.name]:
             continue
-        seeds.update(dict.fromkeys(results[row.name]))
         seconds += [metrics["seconds"] for metrics in results[row.name].values()]
-        cells = [row.title, str(len(results[row.name]))]
+        lost = ", ".join(f"seed {seed}" for seed in diverged[row.name])
+        cells = [row.title, str(len(results[row.name])), lost]
         for metric, unit in table.metrics.items():
             scale, digits = (100.0, 2) if unit == "%" else (1.0, 4)
-            published = row.published.get(data, {}).get(metric)
+            published = row.published.get(asked.data, {}).get(metric)
             figures = list(_figures(results, row, metric).values())
             differences = _differences(results, row, metric)
             cells += [
@@ -258,11 +289,13 @@ def _markdown(table: Table, rows, results: Results, name: str, data: str, epochs
         f"One-way ANOVA over {factor}: F = {test['f']:.2f}, p = {test['p']:.2f}."
         for factor, test in _analyses(table, results).items()
     ]
-    shown = " ".join(map(str, seeds))
+    shown = " ".join(map(str, asked.seeds))
+    spared = ", without runs that diverged" if any(diverged.values()) else ""
+    took = f"{min(seconds):.0f} to {max(seconds):.0f} s a run; " if seconds else ""
     notes = (
-        f"{data}, {epochs} epochs, last epoch, test data; mean ± sample standard deviation over "
-        f"seeds {shown}; {min(seconds):.0f} to {max(seconds):.0f} s a run; tfssvae "
-        f"{tfssvae.__version__}. `tfssvae reproduce {name} --data {data} --epochs {epochs} "
+        f"{asked.data}, {asked.epochs} epochs, last epoch, test data; mean ± sample standard "
+        f"deviation over seeds {shown}{spared}; {took}tfssvae {tfssvae.__version__}. "
+        f"`tfssvae reproduce {asked.name} --data {asked.data} --epochs {asked.epochs} "
         f"--seeds {shown}`"
     )
     return "\n".join([f"**{table.title}**", "", *lines, "", *tests, notes, ""])

@@ -7,6 +7,7 @@ from PIL import Image
 
 import tfssvae
 from tfssvae import reproduce, runs
+from tfssvae.checks import DivergenceError
 from tfssvae.cli import main
 from tfssvae.recipes import TABLES
 from tfssvae.runs.complete import unnumbered
@@ -95,6 +96,64 @@ def test_a_row_without_a_figure_leaves_its_place_empty(tmp_path, monkeypatch):
     rows = json.loads((tmp_path / "table.json").read_text())["rows"]
     assert set(rows["shot-vae+da"]["metrics"]) == {"error"}
     assert rows["shot-vae+mt"]["metrics"]["teacher_error"]["mean"] == 0.125
+
+
+def test_a_run_that_diverges_is_told_and_stops_no_other(tmp_path, monkeypatch, capsys):
+    called, broken = [], {"lvae-seed3", "lvae+mier-seed1", "lvae+mier-seed3"}
+
+    def complete_run(folder, *_):
+        called.append(folder.name)
+        if folder.name in broken:
+            raise DivergenceError(f"training diverged in step {len(called)}")
+        test = {"accuracy": 0.75, "error": 0.25, "recall": [1] * 10}
+        return {"seconds": 1.0, "test": test}
+
+    monkeypatch.setattr(runs, "complete_run", complete_run)
+    monkeypatch.setattr(reproduce, "_config", lambda *_: {})
+    asked = ["lvae+mier", "--seeds", "3", "1", "--out", str(tmp_path)]
+    assert main([*ARGUMENTS, *asked]) == 3
+    rows = ["lvae", "lvae+mier"]
+    assert called == [f"{row}-seed{seed}" for seed in (3, 1) for row in rows]
+    assert (
+        "3 of 4 runs diverged (lvae, seed 3; lvae+mier, seed 3; lvae+mier, seed 1)"
+        in capsys.readouterr().err
+    )
+    found = json.loads((tmp_path / "table.json").read_text())["rows"]
+    assert found["lvae"]["diverged"] == {"3": "training diverged in step 1"}
+    assert found["lvae"]["metrics"]["accuracy"]["per_seed"] == {"1": 0.75}
+    assert list(found["lvae+mier"]["diverged"].values()) == [
+        "training diverged in step 2",
+        "training diverged in step 4",
+    ]
+    assert found["lvae+mier"]["metrics"] == {}
+    table = (tmp_path / "table.md").read_text()
+    assert "| model | runs | diverged |" in table
+    assert "| LVAE | 1 | seed 3 | 75.00 |" in table
+    assert "| LVAE+MIER | 0 | seed 3, seed 1 |  |" in table
+    assert "over seeds 3 1, without runs that diverged; 1 to 1 s a run;" in table
+    broken.clear()
+    assert main([*ARGUMENTS, *asked]) == 0
+    assert "diverged" not in (tmp_path / "table.md").read_text()
+
+
+def test_a_figure_of_a_paper_leaves_out_what_diverged(tmp_path, monkeypatch):
+    history = {"val_monitor/unlabelled_bound": [-9.0, -8.0], "val_accuracy": [0.5, 0.75]}
+
+    def complete_run(folder, *_):
+        if folder.name in broken:
+            raise DivergenceError("training diverged in step 1")
+        test = {"recall": [1] * 10, "error": 0.25}
+        return {"seconds": 1.0, "test": test, "history": history}
+
+    monkeypatch.setattr(runs, "complete_run", complete_run)
+    monkeypatch.setattr(reproduce, "_config", lambda *_: {})
+    arguments = ["reproduce", "shot_vae/figure1-mnist", "--data", "digits", "--out", str(tmp_path)]
+    broken = {"m2-seed0", "m2-without-labelled-bound-seed0"}
+    assert main(arguments) == 3
+    assert not (tmp_path / "figure.png").exists()
+    broken = {"m2-seed0"}
+    assert main(arguments) == 3
+    assert (tmp_path / "figure.png").exists()
 
 
 def test_finished_runs_are_kept(folder, capsys):

@@ -12,20 +12,20 @@ from tfssvae.cli import main
 from tfssvae.recipes import TABLES
 from tfssvae.runs.complete import unnumbered
 
-ARGUMENTS = ["reproduce", "mier/table1", "--data", "digits", "--epochs", "1", "--rows", "lvae"]
+ARGUMENTS = ["reproduce", "mier/table1", "--data", "digits", "--epochs", "1", "--rows", "m2"]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reproduce") / "table"
-    rows = ["lvae+mier", "--seeds", "0", "1", "--out", str(folder)]
+    rows = ["m2+mier", "--seeds", "0", "1", "--out", str(folder)]
     assert main([*ARGUMENTS, *rows]) == 0
     return folder
 
 
 def test_the_table_is_the_runs(folder):
     table = json.loads((folder / "table.json").read_text())
-    assert set(table["rows"]) == {"lvae", "lvae+mier"}
+    assert set(table["rows"]) == {"m2", "m2+mier"}
     accuracies = {}
     for row in table["rows"]:
         for seed in ("0", "1"):
@@ -33,12 +33,12 @@ def test_the_table_is_the_runs(folder):
             accuracies[row, seed] = run["test"]["accuracy"]
             found = table["rows"][row]["metrics"]["accuracy"]["per_seed"][seed]
             assert found == accuracies[row, seed]
-    differences = [accuracies["lvae+mier", seed] - accuracies["lvae", seed] for seed in "01"]
-    paired = table["rows"]["lvae+mier"]["metrics"]["accuracy"]["minus_pair"]
+    differences = [accuracies["m2+mier", seed] - accuracies["m2", seed] for seed in "01"]
+    paired = table["rows"]["m2+mier"]["metrics"]["accuracy"]["minus_pair"]
     assert paired["mean"] == pytest.approx(sum(differences) / 2)
     assert paired["sd"] == pytest.approx(abs(differences[0] - differences[1]) / 2**0.5)
     text = (folder / "table.md").read_text()
-    assert "LVAE+MIER" in text
+    assert "M2+MIER" in text
     assert "seeds 0 1" in text
 
 
@@ -99,7 +99,7 @@ def test_a_row_without_a_figure_leaves_its_place_empty(tmp_path, monkeypatch):
 
 
 def test_a_run_that_diverges_is_told_and_stops_no_other(tmp_path, monkeypatch, capsys):
-    called, broken = [], {"lvae-seed3", "lvae+mier-seed1", "lvae+mier-seed3"}
+    called, broken = [], {"m2-seed3", "m2+mier-seed1", "m2+mier-seed3"}
 
     def complete_run(folder, *_):
         called.append(folder.name)
@@ -110,26 +110,26 @@ def test_a_run_that_diverges_is_told_and_stops_no_other(tmp_path, monkeypatch, c
 
     monkeypatch.setattr(runs, "complete_run", complete_run)
     monkeypatch.setattr(reproduce, "_config", lambda *_: {})
-    asked = ["lvae+mier", "--seeds", "3", "1", "--out", str(tmp_path)]
+    asked = ["m2+mier", "--seeds", "3", "1", "--out", str(tmp_path)]
     assert main([*ARGUMENTS, *asked]) == 3
-    rows = ["lvae", "lvae+mier"]
+    rows = ["m2", "m2+mier"]
     assert called == [f"{row}-seed{seed}" for seed in (3, 1) for row in rows]
     assert (
-        "3 of 4 runs diverged (lvae, seed 3; lvae+mier, seed 3; lvae+mier, seed 1)"
+        "3 of 4 runs diverged (m2, seed 3; m2+mier, seed 3; m2+mier, seed 1)"
         in capsys.readouterr().err
     )
     found = json.loads((tmp_path / "table.json").read_text())["rows"]
-    assert found["lvae"]["diverged"] == {"3": "training diverged in step 1"}
-    assert found["lvae"]["metrics"]["accuracy"]["per_seed"] == {"1": 0.75}
-    assert list(found["lvae+mier"]["diverged"].values()) == [
+    assert found["m2"]["diverged"] == {"3": "training diverged in step 1"}
+    assert found["m2"]["metrics"]["accuracy"]["per_seed"] == {"1": 0.75}
+    assert list(found["m2+mier"]["diverged"].values()) == [
         "training diverged in step 2",
         "training diverged in step 4",
     ]
-    assert found["lvae+mier"]["metrics"] == {}
+    assert found["m2+mier"]["metrics"] == {}
     table = (tmp_path / "table.md").read_text()
     assert "| model | runs | diverged |" in table
-    assert "| LVAE | 1 | seed 3 | 75.00 |" in table
-    assert "| LVAE+MIER | 0 | seed 3, seed 1 |  |" in table
+    assert "| M2 | 1 | seed 3 | 75.00 |" in table
+    assert "| M2+MIER | 0 | seed 3, seed 1 |  |" in table
     assert "over seeds 3 1, without runs that diverged; 1 to 1 s a run;" in table
     broken.clear()
     assert main([*ARGUMENTS, *asked]) == 0
@@ -158,14 +158,14 @@ def test_a_figure_of_a_paper_leaves_out_what_diverged(tmp_path, monkeypatch):
 
 def test_finished_runs_are_kept(folder, capsys):
     before = (folder / "table.json").read_text()
-    rows = ["lvae+mier", "--seeds", "0", "1", "--out", str(folder)]
+    rows = ["m2+mier", "--seeds", "0", "1", "--out", str(folder)]
     assert main([*ARGUMENTS, *rows]) == 0
     assert capsys.readouterr().out.count("finished before") == 4
     assert (folder / "table.json").read_text() == before
 
 
 def test_a_damaged_run_is_named(folder, capsys):
-    path = folder / "lvae-seed0" / "metrics.json"
+    path = folder / "m2-seed0" / "metrics.json"
     whole = path.read_text()
     path.write_text(whole[:50])
     try:

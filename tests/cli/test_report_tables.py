@@ -10,7 +10,7 @@ import pytest
 
 from tfssvae import data
 from tfssvae.cli.parser import make_parser
-from tfssvae.cli.train import _model_arguments
+from tfssvae.cli.train import _model_arguments, configuration
 from tfssvae.regularizers import MIER
 from tfssvae.report.measures import MEASURES, measure_of
 from tfssvae.report.run import Run
@@ -109,6 +109,19 @@ def test_the_command_says_what_the_run_was_told():
     assert options.on_divergence == "roll-back"
     assert (options.grey, options.image_size) == (True, [8, 8])
     assert _model_arguments(options) == {"latent_dim": 3, "hidden": [4, 5]}
+
+
+def test_a_command_is_the_command_of_its_configuration():
+    given = ["train", "untapped", "--data", "a b.npz", "--label-fraction", "0.1", "--grey"]
+    given += ["--validation", "0.2", "--image-size", "8", "8", "--binarize", "round", "--seed", "3"]
+    given += ["--labelled-classes", "one", "two", "--clusters", "12", "--data-dir", "a dir"]
+    given += ["--epochs", "7", "--labelled", "10", "--unlabelled", "20", "--unfeatured", "30"]
+    given += ["--learning-rate", "1", "--driver", "fit", "--precision", "mixed_float16"]
+    given += ["--replicas", "2", "--on-divergence", "roll-back", "--set", "hidden=[4, 5]"]
+    asked = make_parser().parse_args(given)
+    words = shlex.split(command_of(configuration(asked, asked.seed), Path("/x")))
+    again = make_parser().parse_args(words[1:])
+    assert vars(again) | {"parser": None} == vars(asked) | {"parser": None}
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ _RUN = (
     "learning_rate",
     "driver",
     "precision",
+    "replicas",
     "on_divergence",
 )
 _CHOICES = {"roll_back": "roll-back"}  # as config.json and the command line write it

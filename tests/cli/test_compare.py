@@ -94,10 +94,11 @@ def test_the_default_written_down_is_the_default(method, model):
     assert len(grouped([finished(f"/x/{n}", run) for n, run in enumerate(runs)])) == 1
 
 
-def test_options_that_are_off_are_not_set_and_no_labels_are_no_default():
+def test_options_that_change_nothing_are_not_set_and_no_labels_are_no_default():
     off = {
         "unfeatured": 0,
         "default_weights": "recommended",
+        "replicas": 2,
         "test_fingerprint": "1f",
         "label_fingerprint": "2e",
     }

@@ -240,7 +240,7 @@ def configuration(options, seed: int) -> dict[str, Any]:
         "learning_rate": options.learning_rate,
         "driver": options.driver,
         "precision": options.precision,
-        "replicas": options.replicas,
+        **({"replicas": options.replicas} if options.replicas > 1 else {}),
         "checkpoint_seconds": options.checkpoint_seconds,
         "checkpoints": options.checkpoints,
         "on_divergence": options.on_divergence.replace("-", "_"),

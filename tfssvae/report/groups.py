@@ -23,7 +23,7 @@ Say = Callable[[str], None]
 # Of a configuration, what changes nothing about the result, or is the seed.
 _NO_SETTINGS = (
     *("checkpoint_seconds", "checkpoints", "tfssvae", "baseline", "likelihood_samples"),
-    *("on_divergence", "test_fingerprint", "label_fingerprint"),
+    *("on_divergence", "replicas", "test_fingerprint", "label_fingerprint"),
 )
 _NO_DATA_SETTINGS = ("seed", "data_dir")
 # What a run without these options does.

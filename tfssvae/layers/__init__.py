@@ -10,6 +10,7 @@ from tfssvae.layers.augmentation import (
 )
 from tfssvae.layers.batch_norm import BatchNormalization
 from tfssvae.layers.box_prior import BoxPrior, code_of, kl_to_prior, sample_prior
+from tfssvae.layers.class_blocks import over_classes
 from tfssvae.layers.dropout import ChannelDropout
 from tfssvae.layers.flow import LogisticFlow
 from tfssvae.layers.gaussian import GaussianHead, StandardNormalPrior, gaussian, reparameterize
@@ -60,6 +61,7 @@ __all__ = [
     "kl_to_prior",
     "line_layout",
     "one_hot_layout",
+    "over_classes",
     "precision_weighted_merge",
     "relaxed_bernoulli",
     "reparameterize",

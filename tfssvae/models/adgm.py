@@ -18,6 +18,8 @@ from tfssvae import layers, losses, networks
 from tfssvae.batch import Batch
 from tfssvae.core import FIXED_STEP, SemiSupervisedVAE, Terms
 from tfssvae.models.exact import (
+    check_blocks,
+    checked_class_block,
     class_monitors,
     code_of_images,
     draw_classes,
@@ -55,6 +57,8 @@ class ADGM(SemiSupervisedVAE):
         predict_samples: draws of a over which `predict` averages q(y|a, x).
         prior: p(z), a layer with a method `distribution()`; default N(0, I). `layers.BoxPrior` is
             a uniform one over a box.
+        class_block: classes whose pairs with the unlabelled images are held in memory at a time
+            in a step (see `layers.over_classes`); None holds all.
         **kwargs: of `SemiSupervisedVAE`: class_prior, weights, regularizers, seed, name, dtype.
 
     References:
@@ -85,11 +89,13 @@ class ADGM(SemiSupervisedVAE):
         batch_norm: bool = False,
         predict_samples: int = 10,
         prior: keras.layers.Layer | None = None,
+        class_block: int | None = None,
         **kwargs,
     ):
         super().__init__(input_shape, num_classes, **kwargs)
         self.latent_dim, self.auxiliary_dim = int(latent_dim), int(auxiliary_dim)
         self.hidden = tuple(hidden)
+        self.class_block = checked_class_block(class_block)
         self.predict_samples = int(predict_samples)
         self.batch_norm = bool(batch_norm)
         options = {"dtype": self.dtype_policy, "seed": self.seed, "batch_norm": self.batch_norm}
@@ -120,6 +126,7 @@ class ADGM(SemiSupervisedVAE):
         self.likelihood = layers.get_likelihood(likelihood)
         self.prior = prior or layers.StandardNormalPrior(self.latent_dim)
         self.finish()
+        check_blocks(self)
 
     @classmethod
     def paper_weights(cls, num_labelled: int, num_unlabelled: int) -> dict[str, Weight]:
@@ -195,20 +202,26 @@ class ADGM(SemiSupervisedVAE):
     def terms(self, batch: Batch, training: bool) -> Terms:
         """Return the terms of both bounds, eqs. 8 and 10, and of the classification loss."""
         x = batch.images
-        pairs = layers.Pairs(batch.labels, batch.num_unlabelled, self.num_classes)
         q_a = self.posterior_a(x, training=training)
         a = layers.reparameterize(q_a, batch.normal(self.auxiliary_dim))
         logits = self.classify(x, a, training=training)
-        q_z = self.posterior_z(x, a, pairs.y, pairs.expand, pairs.expand, training)
-        z = layers.reparameterize(q_z, pairs.expand(batch.normal(self.latent_dim)))
-        p_a = self.auxiliary(x, pairs.y, z, pairs.expand, training)
-        outputs = self.decode(a, pairs.y, z, pairs.expand, training)
-        parts = {
-            "reconstruction": -self.likelihood.log_prob(pairs.expand(x), outputs),
-            "kl_z": layers.kl_to_prior(q_z, self.prior, z),
-            # No closed form: z depends on a.
-            "kl_a": pairs.expand(q_a.log_prob(a)) - p_a.log_prob(pairs.expand(a)),
-        }
+        noise = batch.normal(self.latent_dim)
+
+        def of_pairs(pairs):
+            q_z = self.posterior_z(x, a, pairs.y, pairs.expand, pairs.expand, training)
+            z = layers.reparameterize(q_z, pairs.expand(noise))
+            p_a = self.auxiliary(x, pairs.y, z, pairs.expand, training)
+            outputs = self.decode(a, pairs.y, z, pairs.expand, training)
+            parts = {
+                "reconstruction": -self.likelihood.log_prob(pairs.expand(x), outputs),
+                "kl_z": layers.kl_to_prior(q_z, self.prior, z),
+                # No closed form: z depends on a.
+                "kl_a": pairs.expand(q_a.log_prob(a)) - p_a.log_prob(pairs.expand(a)),
+            }
+            return parts, q_z
+
+        pairs = layers.Pairs(batch.labels, batch.num_unlabelled, self.num_classes)
+        parts, q_z = layers.over_classes(of_pairs, pairs, self.class_block)
         return Terms(
             values=exact_terms(batch, pairs, logits, self.log_class_prior(), parts),
             logits=logits,

@@ -23,6 +23,8 @@ from tfssvae.batch import Batch
 from tfssvae.checks import InputError
 from tfssvae.core import FIXED_STEP, SemiSupervisedVAE, Terms
 from tfssvae.models.exact import (
+    check_blocks,
+    checked_class_block,
     class_monitors,
     code_of_images,
     draw_classes,
@@ -41,24 +43,18 @@ _MOMENTUM = 0.9
 _CANDIDATES = 100  # draws of z2, of which one is kept for the wanted class
 
 
-class Inferred(NamedTuple):
-    """A pass up the inference model, one draw of z1 and of z2 given each class.
+class Lower(NamedTuple):
+    """The inference model up to the class, with one draw of z1 in each row.
 
     Attributes:
-        pairs: of the rows (draws of z1) with every class.
         q_z1: q(z1|x), (rows,).
         z1: (rows, d1).
         logits: of q(y|z1, x), (rows, K).
-        q_z2: q(z2|x, y, z1), (rows K,).
-        z2: (rows K, d2).
     """
 
-    pairs: layers.Pairs
     q_z1: tfd.Distribution
     z1: tf.Tensor
     logits: tf.Tensor
-    q_z2: tfd.Distribution
-    z2: tf.Tensor
 
 
 @keras.saving.register_keras_serializable("tfssvae")
@@ -88,6 +84,8 @@ class CaGeM(SemiSupervisedVAE):
         predict_with: "p", p(y|x) of the generative model, as in the paper; or "q", q(y|x) of the
             inference model, which learns sooner.
         predict_samples: draws of z1 (and z2) over which `predict` averages.
+        class_block: classes whose pairs with the images are held in memory at a time in a step (see
+            `layers.over_classes`); None holds all.
         **kwargs: of `SemiSupervisedVAE`: weights, regularizers, seed, name, dtype. p(y|z2) takes
             the place of `class_prior`, which plays no part.
 
@@ -123,6 +121,7 @@ class CaGeM(SemiSupervisedVAE):
         batch_norm: bool = True,
         predict_with: str = "p",
         predict_samples: int = 10,
+        class_block: int | None = None,
         **kwargs,
     ):
         super().__init__(input_shape, num_classes, **kwargs)
@@ -135,6 +134,7 @@ class CaGeM(SemiSupervisedVAE):
         if predict_with not in ("p", "q"):
             raise InputError(f'predict_with must be "p" or "q", got {predict_with!r}')
         self.predict_with, self.predict_samples = predict_with, int(predict_samples)
+        self.class_block = checked_class_block(class_block)
         x, y = self.example_shape, (self.num_classes,)
         z1, z2 = ((size,) for size in self.latent_dims)
         seeds = itertools.count(self.seed, 7919)
@@ -165,6 +165,7 @@ class CaGeM(SemiSupervisedVAE):
         self.likelihood = layers.get_likelihood(likelihood)
         self.prior = layers.StandardNormalPrior(self.latent_dims[1])
         self.finish()
+        check_blocks(self)
 
     @classmethod
     def paper_weights(cls, num_labelled: int, num_unlabelled: int) -> dict[str, Weight]:
@@ -228,43 +229,59 @@ class CaGeM(SemiSupervisedVAE):
         features = networks.call_network(self.top_encoder, inputs, repeats, training)
         return layers.gaussian(*self.posterior_head_z2(features))
 
-    def infer(self, x, noise, samples: int = 1, constant: bool = False, training: bool = False):
-        """Return a pass up the inference model.
+    def infer_z1(self, x, noise, samples: int = 1, constant: bool = False, training: bool = False):
+        """Return q(z1|x), a draw from it and q(y|z1, x), as `Lower`.
 
         Args:
             x: (batch, *input_shape) images.
-            noise: standard normal draws for z1 and z2, each (batch * samples, d); that of z2 is
-                shared by the classes, so that they are compared fairly.
+            noise: (batch * samples, d1) standard normal draws.
             samples: draws of z1 per image.
-            constant: let no gradient pass through z1 and z2.
+            constant: let no gradient pass through z1.
             training: whether the statistics of the batch are used, and collected.
         """
 
         def expand(values):
             return layers.repeat_rows(values, samples)
 
-        def expand_pairs(values):
-            return layers.repeat_rows(values, samples * self.num_classes)
-
-        through = tf.stop_gradient if constant else tf.identity
         q_z1 = self.posterior_z1(x, expand, training)
-        z1 = through(layers.reparameterize(q_z1, noise[0]))
-        logits = self.classify(x, z1, expand, training)
-        pairs = every_class(z1, self.num_classes)
-        q_z2 = self.posterior_z2(x, pairs.y, z1, expand_pairs, pairs.expand, training)
-        z2 = through(layers.reparameterize(q_z2, pairs.expand(noise[1])))
-        return Inferred(pairs, q_z1, z1, logits, q_z2, z2)
+        z1 = layers.reparameterize(q_z1, noise)
+        if constant:
+            z1 = tf.stop_gradient(z1)
+        return Lower(q_z1, z1, self.classify(x, z1, expand, training))
+
+    def infer_z2(self, x, z1, pairs, noise, samples: int = 1, training: bool = False):
+        """Return q(z2|x, y, z1) of each pair, (rows of pairs,), and a draw from it.
+
+        Args:
+            x: (batch, *input_shape) images.
+            z1: (batch * samples, d1).
+            pairs: of the rows of z1 with classes.
+            noise: (batch * samples, d2) standard normal draws, shared by the classes, so that they
+                are compared fairly.
+            samples: draws of z1 per image.
+            training: whether the statistics of the batch are used, and collected.
+        """
+
+        def expand_x(values):
+            return pairs.expand(layers.repeat_rows(values, samples))
+
+        q_z2 = self.posterior_z2(x, pairs.y, z1, expand_x, pairs.expand, training)
+        return q_z2, layers.reparameterize(q_z2, pairs.expand(noise))
 
     # The two classifiers, section 4 ------------------------------------------------------------
 
-    def log_p_y(self, seen: Inferred, training=False) -> tf.Tensor:
-        """Return log p(y|x) of each draw, (rows, K).
+    def log_p_y(self, logits, class_logits) -> tf.Tensor:
+        """Return log p(y|x) of each draw of z1, (rows, K).
 
         p(y|x) = sum over y~ of q(y~|z1, x) p(y|z2(y~)), z2(y~) drawn from q(z2|x, y~, z1).
+
+        Args:
+            logits: (rows, K) of q(y~|z1, x).
+            class_logits: (rows * K, K) of p(y|z2(y~)).
         """
-        log_p = tf.nn.log_softmax(self.class_logits(seen.z2, training))
-        log_p = seen.pairs.split(log_p)[1]
-        return tf.reduce_logsumexp(tf.nn.log_softmax(seen.logits)[..., None] + log_p, axis=1)
+        log_p = tf.nn.log_softmax(class_logits)
+        log_p = tf.reshape(log_p, [-1, self.num_classes, self.num_classes])
+        return tf.reduce_logsumexp(tf.nn.log_softmax(logits)[..., None] + log_p, axis=1)
 
     def predict_logits(self, x, training=False):
         """Return log p(y|x) over fixed draws, the same for every image: (batch, K).
@@ -274,9 +291,13 @@ class CaGeM(SemiSupervisedVAE):
         rows, samples = tf.shape(x)[0], self.predict_samples
         fixed = Noise(self.seed, FIXED_STEP)
         noise = [tf.tile(fixed.normal((samples, d)), [rows, 1]) for d in self.latent_dims]
-        seen = self.infer(x, noise, samples, training=training)
-        by_p = self.predict_with == "p"
-        log_p = self.log_p_y(seen, training) if by_p else tf.nn.log_softmax(seen.logits)
+        seen = self.infer_z1(x, noise[0], samples, training=training)
+        if self.predict_with == "p":
+            pairs = every_class(seen.z1, self.num_classes)
+            z2 = self.infer_z2(x, seen.z1, pairs, noise[1], samples, training)[1]
+            log_p = self.log_p_y(seen.logits, self.class_logits(z2, training))
+        else:
+            log_p = tf.nn.log_softmax(seen.logits)
         return tf.reduce_logsumexp(tf.reshape(log_p, [rows, samples, self.num_classes]), axis=1)
 
     # The objective, sections 3.1 and 4 ---------------------------------------------------------
@@ -290,56 +311,79 @@ class CaGeM(SemiSupervisedVAE):
         # No rows have no statistics; of how many a ragged batch has, the graph knows nothing.
         empty = isinstance(batch.num_unlabelled, int) and batch.num_unlabelled == 0
         collects = training and not empty
-        unlabelled, parts = self._bound(x_u, noise_u, collects)
+        unlabelled, code_u, parts = self._bound(x_u, noise_u, collects)
         # After the unlabelled rows, and in inference mode: labels leave the statistics alone.
-        known = self.infer(x_l, noise_l, constant=True)
+        known, code_l, log_p_y = self._classes(x_l, noise_l)
         values = {
             **{f"unlabelled_{name}": value for name, value in parts.items()},
             "classification": -losses.categorical_log_prob(batch.labels, known.logits),
-            "classification_p": -losses.categorical_log_prob(batch.labels, self.log_p_y(known)),
+            "classification_p": -losses.categorical_log_prob(batch.labels, log_p_y),
         }
-        both = (known, unlabelled)
-        codes = [
-            [seen.q_z1 for seen in both],
-            [code_of_images(seen.pairs, seen.q_z2, seen.logits) for seen in both],
-        ]
+        codes = [[known.q_z1, unlabelled.q_z1], [code_l, code_u]]
         return Terms(
             values=values,
-            logits=tf.concat([seen.logits for seen in both], axis=0),
+            logits=tf.concat([known.logits, unlabelled.logits], axis=0),
             monitors=class_monitors(unlabelled.logits),
             latents={f"z{level}": _joined(code) for level, code in enumerate(codes, 1)},
         )
 
-    def _bound(self, x, noise, training) -> tuple[Inferred, dict[str, tf.Tensor]]:
-        """Return a pass up the inference model and the parts of -F, exact over y, each (rows,)."""
-        seen = self.infer(x, noise, training=training)
-        pairs, y = seen.pairs, seen.pairs.y
-        p_z1 = self.prior_z1(y, seen.z2, training)
-        outputs = self.decode(y, seen.z1, pairs.expand, training)
-        log_q_y = tf.reshape(tf.nn.log_softmax(seen.logits), [-1])
-        log_p_y = losses.categorical_log_prob(
-            tf.argmax(y, axis=-1), self.class_logits(seen.z2, training)
+    def _bound(self, x, noise, training) -> tuple[Lower, tfd.Distribution, dict[str, tf.Tensor]]:
+        """Return what is inferred of z1, q(z2|x), and the parts of -F, exact over y: (rows,)."""
+        q_z1, z1, logits = seen = self.infer_z1(x, noise[0], training=training)
+        log_q_z1 = q_z1.log_prob(z1)
+
+        def of_pairs(pairs):
+            q_z2, z2 = self.infer_z2(x, z1, pairs, noise[1], training=training)
+            p_z1 = self.prior_z1(pairs.y, z2, training)
+            outputs = self.decode(pairs.y, z1, pairs.expand, training)
+            log_p_y = losses.categorical_log_prob(
+                tf.argmax(pairs.y, axis=-1), self.class_logits(z2, training)
+            )
+            parts = {
+                "reconstruction": -self.likelihood.log_prob(pairs.expand(x), outputs),
+                # No closed form: z2 depends on z1.
+                "kl_z1": pairs.expand(log_q_z1) - p_z1.log_prob(pairs.expand(z1)),
+                "kl_z2": tfd.kl_divergence(q_z2, self.prior.distribution()),
+                "log_p_y": log_p_y,
+            }
+            return parts, q_z2
+
+        pairs = every_class(x, self.num_classes)
+        parts, q_z2 = layers.over_classes(of_pairs, pairs, self.class_block)
+        log_q_y = tf.reshape(tf.nn.log_softmax(logits), [-1])
+        parts["kl_y"] = log_q_y - parts.pop("log_p_y")
+        return (
+            seen,
+            code_of_images(pairs, q_z2, logits),
+            {
+                name: losses.marginalize(pairs.split(value)[1], logits)
+                for name, value in parts.items()
+            },
         )
-        parts = {
-            "reconstruction": -self.likelihood.log_prob(pairs.expand(x), outputs),
-            # No closed form: z2 depends on z1.
-            "kl_z1": pairs.expand(seen.q_z1.log_prob(seen.z1))
-            - p_z1.log_prob(pairs.expand(seen.z1)),
-            "kl_z2": tfd.kl_divergence(seen.q_z2, self.prior.distribution()),
-            "kl_y": log_q_y - log_p_y,
-        }
-        return seen, {
-            name: losses.marginalize(pairs.split(value)[1], seen.logits)
-            for name, value in parts.items()
-        }
+
+    def _classes(self, x, noise) -> tuple[Lower, tfd.Distribution, tf.Tensor]:
+        """Return what is inferred of z1, q(z2|x) and log p(y|x), in inference mode: (rows,)."""
+        seen = self.infer_z1(x, noise[0], constant=True)
+
+        def of_pairs(pairs):
+            q_z2, z2 = self.infer_z2(x, seen.z1, pairs, noise[1])
+            return q_z2, self.class_logits(tf.stop_gradient(z2))
+
+        pairs = every_class(x, self.num_classes)
+        q_z2, class_logits = layers.over_classes(of_pairs, pairs, self.class_block)
+        code = code_of_images(pairs, q_z2, seen.logits)
+        return seen, code, self.log_p_y(seen.logits, class_logits)
 
     # What a trained model gives ----------------------------------------------------------------
 
     def posterior_mean(self, x):
         """Return the means of z1 and z2 side by side: z2 exact over y, given the mean of z1."""
-        seen = self.infer(x, [tf.zeros((tf.shape(x)[0], size)) for size in self.latent_dims])
-        mean = seen.pairs.split(seen.q_z2.mean())[1]
-        return tf.concat([seen.z1, losses.marginalize(mean, seen.logits)], axis=-1)
+        noise = [tf.zeros((tf.shape(x)[0], size)) for size in self.latent_dims]
+        seen = self.infer_z1(x, noise[0])
+        pairs = every_class(x, self.num_classes)
+        means = self.infer_z2(x, seen.z1, pairs, noise[1])[0].mean()
+        code = losses.marginalize(pairs.split(means)[1], seen.logits)
+        return tf.concat([seen.z1, code], axis=-1)
 
     def expected_image(self, x):
         """Return the reconstruction: exact over y, z1 at its mean."""

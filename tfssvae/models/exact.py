@@ -2,11 +2,13 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tfssvae import layers, losses
-from tfssvae.batch import Batch
+from tfssvae import checks, layers, losses
+from tfssvae.batch import Batch, make_batch
+from tfssvae.core import FIXED_STEP
 from tfssvae.layers import Pairs
 from tfssvae.noise import Noise
 from tfssvae.replicas import of_all_replicas
@@ -160,7 +162,48 @@ def draw_classes(logits: tf.Tensor, num_samples: int, noise: Noise) -> Drawn:
 
 def every_class(x: tf.Tensor, num_classes: int) -> Pairs:
     """Return the pairs of unlabelled images x with every class."""
-    return layers.Pairs(tf.zeros((0,), tf.int32), tf.shape(x)[0], num_classes)
+    rows = tf.shape(x)[0] if x.shape[0] is None else x.shape[0]
+    return layers.Pairs(tf.zeros((0,), tf.int32), rows, num_classes)
+
+
+def checked_class_block(class_block) -> int | None:
+    """Return `class_block`, None or a number of classes, 1 or more.
+
+    Raises:
+        InputError: it is neither.
+    """
+    return None if class_block is None else checks.check_positive(class_block, "class_block")
+
+
+def check_blocks(model) -> None:
+    """Refuse networks that cannot pass a block of classes twice, as training with blocks does.
+
+    Args:
+        model: a finished one, with `class_block`.
+
+    Raises:
+        InputError: naming the first that changes a state or draws random numbers, or if one has
+            penalties on its activities.
+    """
+    if model.class_block is None or model.class_block >= model.num_classes:
+        return
+    blank = np.zeros((2, *model.example_shape), "float32")
+    data = ({"labelled": blank[:1], "unlabelled": blank}, np.zeros(1, "int32"))
+
+    def trace():
+        noise = Noise(model.seed, FIXED_STEP)
+        batch = make_batch(data, model.example_shape, model.num_classes, noise)
+        found = list(model.terms(batch, training=True).values.values())
+        graph = tf.compat.v1.get_default_graph()
+        if any(getattr(penalty, "graph", graph) is not graph for penalty in model.losses):
+            raise checks.InputError(
+                "class_block keeps nothing of a block but its results: leave it out, or the "
+                "penalties on activities (activity_regularizer, add_loss) of networks that see "
+                "the class"
+            )
+        return found
+
+    tf.function(trace, autograph=False).get_concrete_function()
 
 
 def posterior_of_draws(model, x: tf.Tensor, labels: tf.Tensor, num_samples: int):

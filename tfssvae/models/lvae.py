@@ -21,6 +21,8 @@ from tfssvae.batch import Batch
 from tfssvae.checks import InputError
 from tfssvae.core import SemiSupervisedVAE, Terms
 from tfssvae.models.exact import (
+    check_blocks,
+    checked_class_block,
     class_monitors,
     code_of_images,
     draw_classes,
@@ -32,6 +34,18 @@ from tfssvae.models.exact import (
 )
 from tfssvae.noise import Noise
 from tfssvae.weights import Weight
+
+
+class Seen(NamedTuple):
+    """A pass upwards, as far as it does not depend on the class.
+
+    Attributes:
+        parameters: mean and log-variance that the image says of z_1 to z_{L-1}, (rows, d_l) each.
+        features: d_{L-1}, (rows, units), or the image where L is 1.
+    """
+
+    parameters: list[tuple[tf.Tensor, tf.Tensor]]
+    features: tf.Tensor
 
 
 class Level(NamedTuple):
@@ -59,6 +73,8 @@ class LVAE(SemiSupervisedVAE):
         activation: of the hidden layers.
         batch_norm: whether hidden layers are normalised.
         likelihood: "bernoulli", "gaussian" or a layer (see `layers.get_likelihood`).
+        class_block: classes whose pairs with the unlabelled images are held in memory at a time
+            in a step (see `layers.over_classes`); None holds all.
         **kwargs: of `SemiSupervisedVAE`: class_prior, weights, regularizers, seed, name, dtype.
 
     References:
@@ -76,6 +92,7 @@ class LVAE(SemiSupervisedVAE):
         activation: str = "leaky_relu",
         batch_norm: bool = True,
         likelihood="bernoulli",
+        class_block: int | None = None,
         **kwargs,
     ):
         super().__init__(input_shape, num_classes, **kwargs)
@@ -86,6 +103,7 @@ class LVAE(SemiSupervisedVAE):
                 f"{self.latent_dims} and {self.hidden}"
             )
         self.activation, self.batch_norm = activation, bool(batch_norm)
+        self.class_block = checked_class_block(class_block)
         levels, classes = len(self.hidden), (self.num_classes,)
         common = {"activation": activation, "batch_norm": batch_norm, "dtype": self.dtype_policy}
 
@@ -129,6 +147,7 @@ class LVAE(SemiSupervisedVAE):
         self.likelihood = layers.get_likelihood(likelihood)
         self.prior = layers.StandardNormalPrior(self.latent_dims[-1])
         self.finish()
+        check_blocks(self)
 
     @property
     def TERMS(self) -> dict[str, str]:  # type: ignore[override]
@@ -161,17 +180,31 @@ class LVAE(SemiSupervisedVAE):
         """Return the logits of q(y|x), (batch, K)."""
         return tf.cast(self.classifier(x, training=training), tf.float32)
 
-    def ladder(self, x, y, expand, noise: Sequence[tf.Tensor], training=False) -> list[Level]:
+    def upwards(self, x, training=False) -> Seen:
+        """Return the pass upwards, all but its top, where the class comes in."""
+        found, features = [], x
+        for network, head in zip(self.upward[:-1], self.heads_q[:-1], strict=True):
+            features = network(features, training=training)
+            found.append(head(features))
+        return Seen(found, features)
+
+    def ladder(self, image: Seen, y, expand, noise: Sequence[tf.Tensor], training=False):
         """Return z_1 to z_L with q(z_l|z_{l+1}, x, y) and p(z_l|z_{l+1}) for the rows of y.
 
         Args:
-            x: images.
+            image: what `upwards` gives.
             y: (rows, K) one-hot classes.
-            expand: repeats rows of x to those of y.
+            expand: repeats rows of images to those of y.
             noise: standard normal draws for z_1 to z_L, each (rows, d_l) or broadcast to it.
             training: whether batch statistics are used.
+
+        Returns:
+            A list of `Level`.
         """
-        seen = self._upwards(x, y, expand, training)
+        lower = [[expand(value) for value in parameters] for parameters in image.parameters]
+        repeats = [expand, None]
+        top = networks.call_network(self.upward[-1], [image.features, y], repeats, training)
+        seen = [*lower, self.heads_q[-1](top)]
         found: list[Level] = []
         for level in reversed(range(len(self.latent_dims))):
             if not found:
@@ -184,15 +217,6 @@ class LVAE(SemiSupervisedVAE):
             z = layers.reparameterize(posterior, noise[level])
             found.append(Level(z, posterior, prior))
         return found[::-1]
-
-    def _upwards(self, x, y, expand, training):
-        """Return what the image says of each z_l: mean and log-variance for the rows of y."""
-        found, features = [], x
-        for network, head in zip(self.upward[:-1], self.heads_q[:-1], strict=True):
-            features = network(features, training=training)
-            found.append([expand(value) for value in head(features)])
-        top = networks.call_network(self.upward[-1], [features, y], [expand, None], training)
-        return [*found, self.heads_q[-1](top)]
 
     def _prior_parameters(self, level: int, above, y, training=False):
         """Return mean and log-variance of p(z_l|z_{l+1}), below the top of p(z_l|z_{l+1}, y)."""
@@ -210,22 +234,28 @@ class LVAE(SemiSupervisedVAE):
 
     def terms(self, batch: Batch, training: bool) -> Terms:
         """Return the terms of both bounds, of eq. 5 given y, and of the classification loss."""
+        x, draws = batch.images, [batch.normal(size) for size in self.latent_dims]
+        logits = self.predict_logits(x, training)
+        seen = self.upwards(x, training)
+
+        def of_pairs(pairs):
+            noise = [pairs.expand(draw) for draw in draws]
+            levels = self.ladder(seen, pairs.y, pairs.expand, noise, training)
+            outputs = self.decode(levels[0].z, pairs.y, training)
+            parts = {"reconstruction": -self.likelihood.log_prob(pairs.expand(x), outputs)}
+            for number, level in enumerate(levels, start=1):
+                parts[f"kl_z{number}"] = tfd.kl_divergence(level.posterior, level.prior)
+            return parts, [level.posterior for level in levels]
+
         pairs = layers.Pairs(batch.labels, batch.num_unlabelled, self.num_classes)
-        logits = self.predict_logits(batch.images, training)
-        noise = [pairs.expand(batch.normal(size)) for size in self.latent_dims]
-        levels = self.ladder(batch.images, pairs.y, pairs.expand, noise, training)
-        outputs = self.decode(levels[0].z, pairs.y, training)
-        log_p_x = self.likelihood.log_prob(pairs.expand(batch.images), outputs)
-        parts = {"reconstruction": -log_p_x}
-        for number, level in enumerate(levels, start=1):
-            parts[f"kl_z{number}"] = tfd.kl_divergence(level.posterior, level.prior)
+        parts, posteriors = layers.over_classes(of_pairs, pairs, self.class_block)
         return Terms(
             values=exact_terms(batch, pairs, logits, self.log_class_prior(), parts),
             logits=logits,
             monitors=class_monitors(pairs.split_examples(logits)[1]),
             latents={
-                f"z{number}": code_of_images(pairs, level.posterior, logits)
-                for number, level in enumerate(levels, 1)
+                f"z{number}": code_of_images(pairs, q_z, logits)
+                for number, q_z in enumerate(posteriors, 1)
             },
         )
 
@@ -246,7 +276,7 @@ class LVAE(SemiSupervisedVAE):
     def _mean_ladder(self, x):
         pairs = every_class(x, self.num_classes)
         noise = [tf.zeros(size) for size in self.latent_dims]
-        return pairs, self.ladder(x, pairs.y, pairs.expand, noise)
+        return pairs, self.ladder(self.upwards(x), pairs.y, pairs.expand, noise)
 
     def sample_images(self, labels, noise: Noise):
         """Return E[x|z_1] with the latent vectors drawn from the top downwards."""
@@ -270,7 +300,7 @@ class LVAE(SemiSupervisedVAE):
             return layers.repeat_rows(values, num_samples)
 
         draws = [noise.normal((rows * num_samples, size)) for size in self.latent_dims]
-        levels = self.ladder(x, y, expand, draws)
+        levels = self.ladder(self.upwards(x), y, expand, draws)
         log_ratio = (
             self.likelihood.log_prob(expand(x), self.decode(levels[0].z, y))
             + tf.gather(self.log_class_prior(), labels)

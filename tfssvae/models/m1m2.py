@@ -19,6 +19,8 @@ from tfssvae import layers, losses, networks
 from tfssvae.batch import Batch
 from tfssvae.core import Terms
 from tfssvae.models.exact import (
+    check_blocks,
+    checked_class_block,
     class_monitors,
     code_of_images,
     draw_classes,
@@ -53,6 +55,8 @@ class M1M2(Autoencoder):
         style_decoder: network from [one-hot y, z2] to features, for p(z1|y, z2), a Gaussian.
         classifier: network from z1 to K logits.
         likelihood: "bernoulli", "gaussian" or a layer (see `layers.get_likelihood`).
+        class_block: classes whose pairs with the unlabelled images are held in memory at a time
+            in a step (see `layers.over_classes`); None holds all.
         **kwargs: of `SemiSupervisedVAE`: class_prior, weights, regularizers, seed, name, dtype.
 
     References:
@@ -79,12 +83,14 @@ class M1M2(Autoencoder):
         style_decoder: keras.Model | None = None,
         classifier: keras.Model | None = None,
         likelihood="bernoulli",
+        class_block: int | None = None,
         **kwargs,
     ):
         super().__init__(
             input_shape, num_classes, latent_dim, hidden, encoder, decoder, likelihood, **kwargs
         )
         self.style_dim, self.style_hidden = int(style_dim), tuple(style_hidden)
+        self.class_block = checked_class_block(class_block)
         options = {"dtype": self.dtype_policy, "seed": self.seed + 1}
         z1, y, z2 = (self.latent_dim,), (self.num_classes,), (self.style_dim,)
         self.style_encoder = style_encoder or networks.conditional_mlp(
@@ -100,6 +106,7 @@ class M1M2(Autoencoder):
         self.head_z1 = layers.GaussianHead(self.latent_dim, self.seed, name="head_z1")
         self.style_prior = layers.StandardNormalPrior(self.style_dim)
         self.finish()
+        check_blocks(self)
 
     @classmethod
     def paper_weights(cls, num_labelled: int, num_unlabelled: int) -> dict[str, Weight]:
@@ -157,17 +164,23 @@ class M1M2(Autoencoder):
         z1, log_p_x, _ = self.draw(batch.images, q_z1, noise, training)
         z1 = tf.stop_gradient(z1)
 
-        pairs = layers.Pairs(batch.labels, batch.num_unlabelled, self.num_classes)
         # Labels are few: codes drawn anew in every step are many.
         code = z1 if training else tf.stop_gradient(q_z1.mean())
         logits = tf.cast(self.classifier(code, training=training), tf.float32)
-        q_z2 = self.posterior_z2(z1, pairs.y, pairs.expand, training)
-        z2 = layers.reparameterize(q_z2, pairs.expand(batch.normal(self.style_dim)))
-        p_z1 = self.code(pairs.y, z2, training)
-        parts = {
-            "reconstruction": -p_z1.log_prob(pairs.expand(z1)),
-            "kl_z": tfd.kl_divergence(q_z2, self.style_prior.distribution()),
-        }
+        noise = batch.normal(self.style_dim)
+
+        def of_pairs(pairs):
+            q_z2 = self.posterior_z2(z1, pairs.y, pairs.expand, training)
+            z2 = layers.reparameterize(q_z2, pairs.expand(noise))
+            p_z1 = self.code(pairs.y, z2, training)
+            parts = {
+                "reconstruction": -p_z1.log_prob(pairs.expand(z1)),
+                "kl_z": tfd.kl_divergence(q_z2, self.style_prior.distribution()),
+            }
+            return parts, q_z2
+
+        pairs = layers.Pairs(batch.labels, batch.num_unlabelled, self.num_classes)
+        parts, q_z2 = layers.over_classes(of_pairs, pairs, self.class_block)
         m2 = exact_terms(batch, pairs, logits, self.log_class_prior(), parts)
 
         stacked = log_p_x[:, 0] - q_z1.log_prob(z1)

@@ -17,6 +17,8 @@ from tfssvae import layers, losses, networks
 from tfssvae.batch import Batch
 from tfssvae.core import SemiSupervisedVAE, Terms
 from tfssvae.models.exact import (
+    check_blocks,
+    checked_class_block,
     class_monitors,
     code_of_images,
     draw_classes,
@@ -47,6 +49,8 @@ class M2(SemiSupervisedVAE):
         likelihood: "bernoulli", "gaussian" or a layer (see `layers.get_likelihood`).
         prior: p(z), a layer with a method `distribution()`; default N(0, I). `layers.BoxPrior` is
             a uniform one over a box.
+        class_block: classes whose pairs with the unlabelled images are held in memory at a time
+            in a step (see `layers.over_classes`); None holds all.
         **kwargs: of `SemiSupervisedVAE`: class_prior, weights, regularizers, seed, name, dtype.
 
     Networks that `networks.conditional_mlp` builds share the work that does not depend on y; any
@@ -75,11 +79,13 @@ class M2(SemiSupervisedVAE):
         classifier: keras.Model | None = None,
         likelihood="bernoulli",
         prior: keras.layers.Layer | None = None,
+        class_block: int | None = None,
         **kwargs,
     ):
         super().__init__(input_shape, num_classes, **kwargs)
         self.latent_dim = int(latent_dim)
         self.hidden = tuple(hidden)
+        self.class_block = checked_class_block(class_block)
         classes = (self.num_classes,)
         options = {"dtype": self.dtype_policy, "seed": self.seed}
         self.encoder = encoder or networks.conditional_mlp(
@@ -99,6 +105,7 @@ class M2(SemiSupervisedVAE):
         self.likelihood = layers.get_likelihood(likelihood)
         self.prior = prior or layers.StandardNormalPrior(self.latent_dim)
         self.finish()
+        check_blocks(self)
 
     @classmethod
     def paper_weights(cls, num_labelled: int, num_unlabelled: int) -> dict[str, Weight]:
@@ -139,15 +146,19 @@ class M2(SemiSupervisedVAE):
 
     def terms(self, batch: Batch, training: bool) -> Terms:
         """Return the terms of -J, eq. 4: the bounds of eqs. 1 and 2 and the classification term."""
+        x, noise = batch.images, batch.normal(self.latent_dim)
+        logits = self.predict_logits(x, training)
+
+        def of_pairs(pairs):
+            q_z = self.posterior_z(x, pairs.y, pairs.expand, training)
+            # One draw of noise per image, shared by its classes: the classes are compared fairly.
+            z = layers.reparameterize(q_z, pairs.expand(noise))
+            outputs = self.decode(z, pairs.y, training)
+            log_p_x = self.likelihood.log_prob(pairs.expand(x), outputs)
+            return {"reconstruction": -log_p_x, "kl_z": layers.kl_to_prior(q_z, self.prior, z)}, q_z
+
         pairs = layers.Pairs(batch.labels, batch.num_unlabelled, self.num_classes)
-        logits = self.predict_logits(batch.images, training)
-        q_z = self.posterior_z(batch.images, pairs.y, pairs.expand, training)
-        # One draw of noise per image, shared by its classes: the classes are compared fairly.
-        z = layers.reparameterize(q_z, pairs.expand(batch.normal(self.latent_dim)))
-        outputs = self.decode(z, pairs.y, training)
-        log_p_x = self.likelihood.log_prob(pairs.expand(batch.images), outputs)
-        kl_z = layers.kl_to_prior(q_z, self.prior, z)
-        parts = {"reconstruction": -log_p_x, "kl_z": kl_z}
+        parts, q_z = layers.over_classes(of_pairs, pairs, self.class_block)
         return Terms(
             values=exact_terms(batch, pairs, logits, self.log_class_prior(), parts),
             logits=logits,

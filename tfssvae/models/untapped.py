@@ -21,6 +21,8 @@ from tfssvae.checks import InputError, check_choice
 from tfssvae.core import SemiSupervisedVAE, Terms
 from tfssvae.losses.float32 import sum_features
 from tfssvae.models.exact import (
+    check_blocks,
+    checked_class_block,
     class_monitors,
     code_of_images,
     draw_classes,
@@ -87,6 +89,8 @@ class Untapped(SemiSupervisedVAE):
             it is decoded; the authors' code uses 0.05, the paper none.
         image_distance: L_x of eq. 7: "squared", the squared L2 distance, or "euclidean", its root,
             as in the authors' code.
+        class_block: classes whose pairs with the unlabelled images are held in memory at a time
+            in a step with `sampling="exact"` (see `layers.over_classes`); None holds all.
         **kwargs: of `SemiSupervisedVAE`: class_prior, weights, regularizers, seed, name, dtype.
 
     References:
@@ -113,6 +117,7 @@ class Untapped(SemiSupervisedVAE):
         observed_z: bool = True,
         epsilon: float = 0.0,
         image_distance: str = "squared",
+        class_block: int | None = None,
         **kwargs,
     ):
         super().__init__(input_shape, num_classes, **kwargs)
@@ -124,6 +129,12 @@ class Untapped(SemiSupervisedVAE):
         self.low, self.high = flow.low, flow.high
         self.temperature, self.epsilon = _checked_numbers(temperature, epsilon)
         self.sampling = check_choice(sampling, SAMPLING, "sampling")
+        self.class_block = checked_class_block(class_block)
+        if self.class_block is not None and self.sampling != "exact":
+            raise InputError(
+                'class_block cuts the sum over every class, which is sampling="exact": leave it '
+                f'out with sampling="{self.sampling}"'
+            )
         self.image_sampling = check_choice(image_sampling, IMAGE_SAMPLING, "image_sampling")
         self.image_distance = check_choice(image_distance, IMAGE_DISTANCES, "image_distance")
         self.observed_z = bool(observed_z)
@@ -153,6 +164,7 @@ class Untapped(SemiSupervisedVAE):
                 'the reverse model of Untapped draws binary images: use likelihood="bernoulli"'
             )
         self.finish()
+        check_blocks(self)
 
     @property
     def TERMS(self) -> dict[str, str]:  # type: ignore[override]
@@ -239,33 +251,40 @@ class Untapped(SemiSupervisedVAE):
         logits_l, logits_u = logits[:labelled], logits[labelled:]
 
         # Forward: z ~ q(z|x, y) with the label, or with y ~ q(y|x) (algorithm 1).
-        pairs = layers.Pairs(batch.labels, batch.num_unlabelled, self.num_classes)
-        y_l = pairs.y[:labelled]
-        if self.sampling == "exact":
-            y, expand = pairs.y, pairs.expand
-        else:
-            noise = batch.noise.gumbel((batch.num_unlabelled, self.num_classes))
+        y_l = tf.one_hot(batch.labels, self.num_classes)
+        if self.sampling != "exact":
+            gumbel = batch.noise.gumbel((batch.num_unlabelled, self.num_classes))
             hard = self.sampling == "gumbel_max"
-            y_u = layers.gumbel_softmax(logits_u, noise, self.temperature, hard)
-            y, expand = tf.concat([y_l, y_u], axis=0), tf.identity
-        q_z = self.posterior_z(x, y, expand, training)
-        z_tilde = layers.reparameterize(q_z, expand(batch.normal(self.latent_dim)))
+            y_u = layers.gumbel_softmax(logits_u, gumbel, self.temperature, hard)
+        noise = batch.normal(self.latent_dim)
 
         # Reverse: z ~ p(z), with the label of an image, or with a label that has none.
         z_l = self.prior_z(batch.noise, labelled)
         y_r = self._unfeatured_classes(batch)
         z_r = self.prior_z(batch.noise, _rows(batch.unfeatured))
 
-        # One pass of the decoder, so that batch normalisation sees one mixed batch.
-        z = self.flow.forward(tf.concat([z_tilde, z_l], axis=0))
-        outputs = self.decode(z, tf.concat([y, y_l], axis=0), training)
-        forward, outputs_l = tf.split(outputs, [_rows(y), labelled])
+        def of_rows(y, expand):
+            q_z = self.posterior_z(x, y, expand, training)
+            z_tilde = layers.reparameterize(q_z, expand(noise))
+            # One pass of the decoder, so that batch normalisation sees one mixed batch.
+            codes = [z_tilde, expand(z_l)]
+            z = self.flow.forward(tf.concat(codes, axis=0))
+            outputs = self.decode(z, tf.concat([y, expand(y_l)], axis=0), training)
+            forward, outputs_l = tf.split(outputs, [_rows(code) for code in codes])
+            log_p_x = self.likelihood.log_prob(expand(x), forward)
+            # E log q(z~|x, y) is minus the Gaussian's entropy: only its log-determinant is sampled.
+            kl_z = -q_z.entropy() - self._log_det(z_tilde) - self.log_p_z
+            return {"reconstruction": -log_p_x, "kl_z": kl_z}, q_z, outputs_l
 
-        log_p_x = self.likelihood.log_prob(expand(x), forward)
-        # E log q(z~|x, y) is minus the Gaussian's entropy: only its log-determinant is sampled.
-        kl_z = -q_z.entropy() - self._log_det(z_tilde) - self.log_p_z
+        pairs = layers.Pairs(batch.labels, batch.num_unlabelled, self.num_classes)
+        if self.sampling == "exact":
+            parts, q_z, outputs_l = layers.over_classes(
+                lambda pairs: of_rows(pairs.y, pairs.expand), pairs, self.class_block
+            )
+        else:
+            parts, q_z, outputs_l = of_rows(tf.concat([y_l, y_u], axis=0), tf.identity)
         values: dict[str, tf.Tensor] = {}
-        for name, part in {"reconstruction": -log_p_x, "kl_z": kl_z}.items():
+        for name, part in parts.items():
             if self.sampling == "exact":
                 part_l, per_class = pairs.split(part)
                 part_u = losses.marginalize(per_class, logits_u)

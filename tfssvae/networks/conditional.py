@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 
 from tfssvae.layers import MergedDense
+from tfssvae.layers.block_pass import active_pass
 
 
 @keras.saving.register_keras_serializable("tfssvae")
@@ -56,9 +57,10 @@ class ConditionalNetwork(keras.Model):
             inputs: a list of tensors, one per input.
             expand: as in `layers.MergedDense`: how the rows of each input are repeated.
         """
+        repeats = expand or [None] * len(inputs)
         values = [
-            value if network is None else network(value, training=training)
-            for network, value in zip(self.features, inputs, strict=True)
+            value if network is None else _features(network, value, repeat, training)
+            for network, value, repeat in zip(self.features, inputs, repeats, strict=True)
         ]
         return self.body(self.merge(values, expand=expand), training=training)
 
@@ -80,6 +82,13 @@ class ConditionalNetwork(keras.Model):
                 config[name], custom_objects=custom_objects
             )
         return cls(**config)
+
+
+def _features(network, value, repeat, training):
+    block = active_pass()
+    if block is None or repeat is None:
+        return network(value, training=training)
+    return block.of_examples(network, value, training=training)
 
 
 def call_network(network, inputs, expand=None, training=None):

@@ -14,6 +14,7 @@ _DATA_OPTIONS = {
     "clusters": "--clusters",
     "validation": "--validation",
     "data_dir": "--data-dir",
+    "stream": "--stream",
     "grey": "--grey",
     "image_size": "--image-size",
     "binarize": "--binarize",

@@ -24,7 +24,8 @@ from tfssvae.training.messages import Say
 
 _MOST_ROLLBACKS = 5
 _PREDICTED = 100  # rows that are looked at when training has ended
-_FREE = ("checkpoint_seconds", "checkpoints", "on_divergence", "data.data_dir")  # may change
+# May change.
+_FREE = ("checkpoint_seconds", "checkpoints", "on_divergence", "data.data_dir", "data.stream")
 
 
 def drive(

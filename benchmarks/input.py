@@ -5,7 +5,8 @@
 "resident" is what the compiled loop does within a step: rows of uint8 images on the device are
 gathered, and changed as a batch. "streamed" are the batches of `data.train()`, changed likewise in
 `tf.data`; "from TFRecord shards" the same of images that stay in their files, which the operating
-system keeps in memory here. "an image at a time" is the `tf.data` pipeline that Keras's guides
+system keeps in memory here; "from tfds files" the same of images that are decoded (PNG) from the
+files of tensorflow-datasets. "an image at a time" is the `tf.data` pipeline that Keras's guides
 show: shuffled, mapped over single images, batched. The floor is the bytes that must move: an image
 is read once as uint8 and written once as float32, at the rate of copying a large array, measured in
 the same run.
@@ -83,6 +84,28 @@ def from_shards(data, batch: int):
     return streamed(tfssvae.data.load(write_shards(folder, source)), batch)
 
 
+def from_tfds(data, batch: int):
+    """Return the same of data whose images stay in the files of tensorflow-datasets."""
+    import tensorflow_datasets as tfds
+
+    folder = tempfile.mkdtemp()
+    rows = {"image": data.x_train, "label": np.arange(len(data.x_train)) % 10}
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name="pngs",
+        version="1.0.0",
+        features=tfds.features.FeaturesDict(
+            {
+                "image": tfds.features.Image(shape=SHAPE),
+                "label": tfds.features.ClassLabel(num_classes=10),
+            }
+        ),
+        split_datasets={"train": tf.data.Dataset.from_tensor_slices(rows)},
+        data_dir=folder,
+    )
+    loaded = tfssvae.data.load("tfds:pngs", labels_per_class=0, data_dir=folder, stream=True)
+    return streamed(loaded, batch)
+
+
 def one_at_a_time(data, batch: int):
     """Return a function that takes some batches of a pipeline over single images."""
 
@@ -121,6 +144,7 @@ def main() -> None:
         "resident, in the step": resident,
         "streamed, in batches": streamed,
         "from TFRecord shards, in batches": from_shards,
+        "from tfds files, in batches": from_tfds,
         "tf.data, an image at a time": one_at_a_time,
     }
     prepared = {name: make(data, options.batch) for name, make in ways.items()}

@@ -141,6 +141,13 @@ def check_memory(shape: Sequence[int], dtype: Any, what: str) -> None:
     _check_room(shape, dtype, psutil.virtual_memory().available, what, "memory")
 
 
+def fills_memory(wanted: int) -> bool:
+    """Whether so many bytes are more than half of the memory that is free now."""
+    import psutil
+
+    return wanted > psutil.virtual_memory().available // 2
+
+
 def check_free(wanted: int) -> None:
     """Refuse variables of more bytes than the memory that is free now.
 

@@ -7,45 +7,13 @@ import time
 import numpy as np
 import pytest
 
+from tests.data.tfds_files import rows, store
 from tfssvae.checks import InputError
 from tfssvae.data import load, network, tfds
 
 N = 2100  # more than two batches of the reader
 IMAGES = np.random.default_rng(0).integers(0, 256, (N, 4, 5, 1)).astype(np.uint8)
 LABELS = np.arange(N) % 3
-
-
-def store(data_dir, name, features, **splits):
-    import tensorflow as tf
-    import tensorflow_datasets as library
-
-    library.dataset_builders.store_as_tfds_dataset(
-        name=name,
-        version="1.0.0",
-        features=library.features.FeaturesDict(features(library.features)),
-        split_datasets={
-            split: tf.data.Dataset.from_generator(
-                lambda rows=rows: iter(rows),
-                output_signature={
-                    key: tf.TensorSpec(
-                        (None,) * np.ndim(value) if key == "image" else np.shape(value),
-                        np.asarray(value).dtype,
-                    )
-                    for key, value in rows[0].items()
-                },
-            )
-            for split, rows in splits.items()
-        },
-        data_dir=str(data_dir),
-        disable_shuffling=True,
-    )
-
-
-def rows(images, labels):
-    return [
-        {"image": x, "label": np.int64(y), "kind": np.int64(y + 2), "word": b"w"}
-        for x, y in zip(images, labels, strict=True)
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -204,5 +172,5 @@ def test_damaged_records_are_named(data_dir, tmp_path):
     folder, version = copied(data_dir, tmp_path)
     (record,) = (folder / version).glob("*train*.tfrecord*")
     record.write_bytes(record.read_bytes()[:-1000] + bytes(1000))
-    with pytest.raises(InputError, match='"tfds:tiny_toys" is damaged'):
+    with pytest.raises(InputError, match=rf"{record.name} is damaged"):
         load("tfds:tiny_toys", data_dir=folder)

@@ -90,6 +90,13 @@ def add_settings(parser) -> None:
         metavar="DIR",
         help="folder with NAME.npz files or tfds data (default $TFSSVAE_DATA)",
     )
+    parser.add_argument(
+        "--stream",
+        action=argparse.BooleanOptionalAction,
+        help="leave the training images of tfds:NAME, or of tfssvae convert, in their files, or "
+        "hold them in memory (default: tfds:NAME where it would take more than half of the free "
+        "memory); same results",
+    )
     parser.add_argument("--grey", action="store_true", help="convert colour images to grey")
     parser.add_argument(
         "--image-size", type=int, nargs=2, metavar=("H", "W"), help="resize images to H x W pixels"
@@ -226,6 +233,7 @@ def configuration(options, seed: int) -> dict[str, Any]:
             "clusters": options.clusters,
             "validation": _count_or_fraction(options.validation),
             "data_dir": options.data_dir,
+            "stream": options.stream,
             "grey": options.grey,
             "image_size": options.image_size,
             "binarize": options.binarize,

@@ -63,7 +63,9 @@ def convert(
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".convert-", dir=folder.parent) as scratch:
         allocate = _in_files(Path(scratch))
-        source = load_source(name, data_dir, label_key, grey, image_size, num_classes, allocate)
+        source = load_source(
+            name, data_dir, label_key, grey, image_size, num_classes, allocate, stream=False
+        )
         changed = {
             part: None if x is None else _changed(x, grey, image_size, allocate)
             for part, x in (("x_train", source.x_train), ("x_test", source.x_test))

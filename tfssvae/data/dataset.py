@@ -27,8 +27,8 @@ class Data:
     Images are uint8 in 0..255 or float32 in 0..1; whoever feeds a model scales them.
 
     Attributes:
-        x_train: (n, h, w, c) images or (n, d) table; a `shards.ShardedImages` where they stay in
-            their files.
+        x_train: (n, h, w, c) images or (n, d) table; an `images_in_files.ImagesInFiles` where they
+            stay in their files.
         hidden_labels: (n,) int32, the truth where the source knows it, else -1; for evaluation
             only.
         x_test: test examples, or None.
@@ -224,6 +224,7 @@ def load(
     unfeatured: ArrayLike | str | None = None,
     clusters: int | None = None,
     classes: Sequence[int | str] | None = None,
+    stream: bool | None = None,
 ) -> Data:
     """Loads a data set and chooses the labels that the model may see.
 
@@ -232,7 +233,7 @@ def load(
             "tfds:NAME", the NAME of a NAME.npz in `data_dir`, the path of an npz file (x_train,
             y_train, x_test, y_test; -1 = unlabelled), the path of a folder
             (train/<class>/*.png, train/unlabelled/*.png, test/<class>/*.png), or one of
-            `tfssvae convert`, whose training images stay in their files.
+            `tfssvae convert`.
         labels_per_class: labels in every class, or {class index or name: number}.
         label_fraction: part of the labels in (0, 1], class proportions kept. With neither of the
             two, all labels are shown.
@@ -256,6 +257,10 @@ def load(
             than there are classes: the further ones are classes that no image has.
         classes: only the rows of these classes (indices or names, at least two), which are
             numbered anew in this order; all other arguments then speak of them.
+        stream: whether the training images stay in their files and are read, and decoded, whenever
+            they are asked for: those of `tfssvae convert`, and of "tfds:NAME" in TFRecord files
+            where they have one size. None does so with the former, and with the latter where they
+            would take more than half of the memory that is free. Training is the same, bit for bit.
 
     Raises:
         InputError: for bad input; the message says what to do.
@@ -264,7 +269,12 @@ def load(
     >>> data
     Data(digits: 8x8x1 uint8, 10 classes, 100 labelled, 1338 unlabelled, 0 validation, 359 test)
     """
-    source = load_source(name, data_dir, label_key, grey, image_size, num_classes)
+    transformed = _is_transformed(grey, image_size, binarize)
+    if stream and transformed:
+        raise InputError(_read_as_they_are(name))
+    if stream is None and transformed and os.fspath(name).startswith("tfds:"):
+        stream = False
+    source = load_source(name, data_dir, label_key, grey, image_size, num_classes, stream=stream)
     if num_classes is not None and num_classes != len(source.class_names):
         raise InputError(
             f'"{source.name}" has {len(source.class_names)} classes, not num_classes={num_classes}.'
@@ -398,12 +408,9 @@ def _make_data(
             labelled_classes,
             class_names=source.class_names,
         )
-    transformed = grey or image_size is not None or binarize in ("fixed", "round")
-    if transformed and not isinstance(source.x_train, np.ndarray):
-        raise InputError(
-            f'"{source.name}" is in shards, which are read as they are: give grey and image_size to'
-            ' tfssvae convert, and use binarize="dynamic".'
-        )
+    in_files = not isinstance(source.x_train, np.ndarray)
+    if in_files and _is_transformed(grey, image_size, binarize):
+        raise InputError(_read_as_they_are(source.name))
     x_train = _transform(source.x_train, grey, image_size, binarize, [seed, 0])
     x_test = source.x_test
     if x_test is not None:
@@ -422,6 +429,18 @@ def _make_data(
         binarize=binarize,
         source_fingerprint=splits.fingerprint(source.x_train, source.y_train) if changed else None,
         unfeatured=without_examples,
+    )
+
+
+def _is_transformed(grey: bool, image_size: Sequence[int] | None, binarize: str | None) -> bool:
+    return grey or image_size is not None or binarize in ("fixed", "round")
+
+
+def _read_as_they_are(name: str | os.PathLike[str]) -> str:
+    return (
+        f'The training images of "{os.fspath(name)}" stay in their files and are read as they are:'
+        ' give grey and image_size to tfssvae convert, use binarize="dynamic", or stream=False to'
+        " hold them in memory."
     )
 
 

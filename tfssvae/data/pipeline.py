@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfssvae.checks import InputError
 from tfssvae.data.images import binarize_fixed
+from tfssvae.data.python_calls import counted
 from tfssvae.noise import Noise
 
 if TYPE_CHECKING:
@@ -245,6 +246,7 @@ def _loader(data: "Data", order: Order):
     take, y = _rows_of(data.x_train), tf.constant(data.y_train)
     unfeatured = tf.constant(unfeatured_labels(data))
 
+    @counted
     def rows_of_step(step: np.ndarray) -> tuple[np.ndarray, ...]:
         rows = (*order.rows(int(step), 1), order.unfeatured_rows(int(step), 1))
         return tuple(row[0] for row in rows)
@@ -273,8 +275,10 @@ def _rows_of(x):
     if isinstance(x, np.ndarray):
         return partial(tf.gather, tf.constant(x))
 
+    read = counted(x.__getitem__)
+
     def take(rows):  # the images stay in their files
-        images = tf.numpy_function(x.__getitem__, [rows], x.dtype, stateful=False)
+        images = tf.numpy_function(read, [rows], x.dtype, stateful=False)
         images.set_shape([*rows.shape, *x.shape[1:]])
         return images
 

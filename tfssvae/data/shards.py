@@ -20,7 +20,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,110 +30,28 @@ from numpy.typing import NDArray
 from tfssvae import limits
 from tfssvae.checks import InputError, check_positive, row_blocks
 from tfssvae.data.arrays import Source, checked_names
+from tfssvae.data.images_in_files import ImagesInFiles
 from tfssvae.data.numpy_files import DAMAGE, without_warnings
 from tfssvae.data.splits import fingerprint
 
 MANIFEST = "tfssvae-shards.json"
 _FORMAT = 1
 _PARTS = ("train", "test")
-_RECORD_HEAD = 12  # bytes of a TFRecord before its data: the length and its checksum
-_RECORD_TAIL = 4
+RECORD_HEAD = 12  # bytes of a TFRecord before its data: the length and its checksum
+RECORD_TAIL = 4
 
 
-class ShardedImages:
-    """Rows of images in files, used as an array: `x[rows]`, `len(x)`, `x.shape`, `np.asarray(x)`.
-
-    No file is held open; reading does not hold Python's lock, so that threads read at once.
-
-    Args:
-        files: TFRecord files, in order.
-        rows: how many rows each file has.
-        offsets: (n,) where in its file each row begins.
-        shape: of one row.
-        dtype: "uint8" or "float32".
-        fingerprint: of the rows and their labels, see `splits.fingerprint`.
-    """
-
-    def __init__(
-        self,
-        files: Sequence[Path],
-        rows: Sequence[int],
-        offsets: NDArray[np.int64],
-        shape: Sequence[int],
-        dtype: str,
-        fingerprint: str | None = None,
-    ):
-        self.shape = (len(offsets), *shape)
-        self.dtype = np.dtype(dtype)
-        self.ndim = len(self.shape)
-        self.itemsize = self.dtype.itemsize
-        self.fingerprint = fingerprint
-        self._row_bytes = math.prod(shape) * self.itemsize
-        self._files = list(files)
-        self._ends = np.cumsum(rows)
-        self._offsets = offsets
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all rows as an array."""
-        return len(self) * self._row_bytes
-
-    def __getitem__(self, key) -> NDArray[Any]:
-        """Return what the array would: `key` indexes the rows, of a tuple the first entry does.
-
-        Raises:
-            InputError: a file is gone or shorter than it was.
-        """
-        rows, *rest = key if isinstance(key, tuple) else (key,)
-        wanted = _positions(rows, len(self))
-        found = self._read(wanted.ravel()).reshape(*wanted.shape, *self.shape[1:])
-        whole = (Ellipsis,) if rows is Ellipsis else (slice(None),) * wanted.ndim
-        return found[(*whole, *rest)]
+class ShardedImages(ImagesInFiles):
+    """Images in the shards of a folder: raw bytes, read as they lie."""
 
     def _read(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         found = np.empty((len(rows), self._row_bytes), np.uint8)
-        files = np.searchsorted(self._ends, rows, side="right")
-        offsets = self._offsets[rows]
-        opened, handle = -1, -1
-        try:
-            for place in np.lexsort((offsets, files)):  # in the order in which they lie
-                if files[place] != opened:
-                    if handle >= 0:
-                        os.close(handle)
-                        handle = -1
-                    opened = files[place]
-                    handle = os.open(self._files[opened], os.O_RDONLY)
-                if os.preadv(handle, [found[place]], int(offsets[place])) != self._row_bytes:
-                    raise InputError(f"{self._files[opened]} has been cut off")
-        except OSError as error:
-            raise InputError(f"{self._files[opened]} cannot be read: {error.strerror}") from error
-        finally:
-            if handle >= 0:
-                os.close(handle)
-        return found.view(self.dtype)
 
-    def __array__(self, dtype=None, copy=None) -> NDArray[Any]:
-        if copy is False:
-            raise ValueError("images in files become an array by copying them")
-        return self[:] if dtype is None else self[:].astype(dtype)
+        def read(handle: int, number: int, offset: int) -> bool:
+            return os.preadv(handle, [found[number]], offset) == self._row_bytes
 
-
-def _positions(rows: Any, count: int) -> NDArray[np.int64]:
-    """Return the rows that an index means, each from 0 to count - 1."""
-    if isinstance(rows, slice) or rows is Ellipsis:
-        return np.arange(count)[rows]
-    wanted = np.asarray(rows)
-    if wanted.dtype == bool or wanted.size == 0:
-        return np.arange(count)[wanted if wanted.size else wanted.astype(np.int64)]
-    if wanted.dtype.kind not in "iu":
-        raise IndexError(f"rows are whole numbers, got {wanted.dtype}")
-    outside = (wanted < -count) | (wanted >= count)
-    if outside.any():
-        raise IndexError(f"row {wanted[outside].flat[0]} is out of bounds for {count} rows")
-    return np.where(wanted < 0, wanted + count, wanted).astype(np.int64)
+        self._in_place(rows, read)
+        return found.view(self.dtype).reshape(len(rows), *self.shape[1:])
 
 
 def write_shards(
@@ -218,8 +136,8 @@ def _write_file(file: Path, x: NDArray[Any], y: NDArray[np.int32]) -> list[int]:
                         data, _example(bytes(255 - value for value in pixels), int(label))
                     )
                 writer.write(data)
-                offsets.append(end + _RECORD_HEAD + places[len(data)])
-                end += _RECORD_HEAD + len(data) + _RECORD_TAIL
+                offsets.append(end + RECORD_HEAD + places[len(data)])
+                end += RECORD_HEAD + len(data) + RECORD_TAIL
     return offsets
 
 
@@ -304,7 +222,8 @@ def _read_part(
     if labels.min() < -1 or offsets.min() < 0:
         raise ValueError(f"labels or offsets of {part} are not those that were written")
     known = manifest["fingerprint"] if part == "train" else None
-    return ShardedImages(files, rows, offsets, shape, manifest["dtype"], known), labels
+    file_of = np.repeat(np.arange(len(files), dtype=np.int32), rows)
+    return ShardedImages(files, file_of, offsets, shape, manifest["dtype"], known), labels
 
 
 def _read_array(path: Path, dtype, rows: int) -> NDArray[Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tfssvae import limits
 from tfssvae.checks import InputError, closest
 from tfssvae.data import folder, network, npz, shards, splits, tfds
 from tfssvae.data.arrays import Allocate, Source, make_source
@@ -74,6 +75,7 @@ def load_source(
     image_size: Sequence[int] | None = None,
     num_classes: int | None = None,
     allocate: Allocate = in_memory,
+    stream: bool | None = None,
 ) -> Source:
     """Reads a data set by name or path.
 
@@ -87,6 +89,8 @@ def load_source(
         image_size: likewise.
         num_classes: K, for data that does not show it.
         allocate: makes the arrays of images that are read one by one or in batches.
+        stream: whether the training images stay in their files, which those of "tfds:NAME" and of
+            `write_shards` can; None leaves it to the source.
 
     Raises:
         InputError: for a name or path that leads nowhere (with the nearest names), and whatever
@@ -98,7 +102,19 @@ def load_source(
     folders = _data_folders(data_dir, name)
     if name.startswith("tfds:"):
         return tfds.read_tfds(
-            name.removeprefix("tfds:"), folders, label_key, grey, image_size, num_classes, allocate
+            name.removeprefix("tfds:"),
+            folders,
+            label_key,
+            grey,
+            image_size,
+            num_classes,
+            allocate,
+            stream,
+        )
+    if stream and not shards.is_shards(name):
+        raise InputError(
+            f'"{name}" cannot be streamed: write it as shards with tfssvae convert and load their'
+            f" folder, or leave stream out."
         )
     if name == "digits":
         _refuse_label_key(label_key, name)
@@ -115,9 +131,16 @@ def load_source(
     if os.path.isdir(name):
         _refuse_label_key(label_key, name)
         if shards.is_shards(name):
-            return shards.read_shards(name)
+            source = shards.read_shards(name)
+            return _in_memory(source) if stream is False else source
         return folder.read_folder(name, grey, image_size, num_classes, allocate)
     raise InputError(_unknown_message(name, folders))
+
+
+def _in_memory(source: Source) -> Source:
+    x = source.x_train
+    limits.check_memory(x.shape, x.dtype, f'The training data of "{source.name}"')
+    return source._replace(x_train=np.asarray(x))
 
 
 def _data_folders(data_dir: str | os.PathLike[str] | None, name: str) -> list[str]:

@@ -170,7 +170,7 @@ def class_index(entry: int | str, names: Sequence[str]) -> int:
 def fingerprint(x_train: NDArray[Any], y_train: NDArray[np.int32]) -> str:
     """SHA-256 (hex) over the shapes, dtypes and bytes of the training data.
 
-    Data in shards know theirs: it is not read again.
+    Images in files know theirs, or keep what is found: they are not read again.
     """
     if getattr(x_train, "fingerprint", None):
         return x_train.fingerprint  # type: ignore[attr-defined]
@@ -180,6 +180,8 @@ def fingerprint(x_train: NDArray[Any], y_train: NDArray[np.int32]) -> str:
         digest.update(f"{array.shape}{little_endian.str}".encode())
         for rows in row_blocks(array):
             digest.update(np.ascontiguousarray(array[rows], little_endian).data)
+    if hasattr(x_train, "fingerprint"):
+        x_train.fingerprint = digest.hexdigest()
     return digest.hexdigest()
 
 

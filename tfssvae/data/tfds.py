@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -15,12 +17,16 @@ from tfssvae import limits
 from tfssvae.checks import InputError, closest
 from tfssvae.data import images, network
 from tfssvae.data.arrays import Allocate, Source, make_source
+from tfssvae.data.tfds_records import Records, TfdsImages, damaged_file, find_records
 from tfssvae.limits import in_memory
 
+_LOG = logging.getLogger("tfssvae")
 _NAME = re.compile(r"\w+(/[\w.+-]+)?(:\d+\.\d+\.\d+)?")
 _OWN_MODULES = "tensorflow_datasets."
 _HOST = "storage.googleapis.com"
 _BATCH = 1024
+# Where the order of the rows matters to nobody, tfds reads so many rows of so many files by turns.
+_BLOCK, _CYCLE = 16, 16
 
 
 def read_tfds(
@@ -31,6 +37,7 @@ def read_tfds(
     image_size: Sequence[int] | None = None,
     num_classes: int | None = None,
     allocate: Allocate = in_memory,
+    stream: bool | None = None,
 ) -> Source:
     """Reads the train and, where it exists, the test split of an image data set.
 
@@ -47,10 +54,13 @@ def read_tfds(
         image_size: (height, width), here only for images of varying size.
         num_classes: K, for data without labels.
         allocate: makes the arrays of all images.
+        stream: whether the training images stay in their files, to be decoded when they are asked
+            for; None where they can and would take more than half of the memory that is free.
 
     Raises:
         InputError: for an unknown name, data that is neither on disk nor to be downloaded, data
-            that is damaged or is not images with labels, and data that asks to import a module.
+            that is damaged or is not images with labels, data that asks to import a module, and
+            data that is to be streamed and cannot be.
     """
     builder = _find_builder(name, _folders(data_dirs))
     splits, features = builder.info.splits, builder.info.features
@@ -62,21 +72,31 @@ def read_tfds(
         raise InputError(f'"tfds:{name}" has no "{label_key}": {closest(label_key, features)}.')
     key = label_key or ("label" if "label" in features else None)
 
+    found = [split for split in ("train", "test") if split in splits]
+    records = {split: _records(builder, split) for split in found}
+    streamed = _is_streamed(builder, name, stream)
     try:
-        arrays = {
+        arrays: dict[str, tuple[Any, NDArray[Any]]] = {
             split: _read_split(builder, split, key, grey, image_size, allocate)
-            for split in ("train", "test")
-            if split in splits
+            for split in found
+            if split != "train" or not streamed
         }
+        if streamed:
+            arrays["train"] = _stream_split(builder, "train", key, records["train"])
     except InputError:
         raise
     except _damage() as error:
-        raise InputError(f'"tfds:{name}" is damaged: {_first_line(error)}') from error
+        files = [file for split in found for file in records[split].files]
+        place = damaged_file(files) or f'"tfds:{name}"'
+        raise InputError(f"{place} is damaged: {_first_line(error)}") from error
+    x_train, y_train = arrays["train"]
     x_test, y_test = arrays.get("test", (None, None))
     class_names = getattr(features[key], "names", None) if key else None
     known = getattr(features[key], "num_classes", None) if key else None
-    return make_source(
-        *arrays["train"],
+    source = make_source(
+        # Of streamed images there is nothing to check but the shape.
+        np.broadcast_to(np.uint8(0), x_train.shape) if streamed else x_train,
+        y_train,
         x_test,
         y_test,
         name=name,
@@ -84,6 +104,7 @@ def read_tfds(
         num_classes=known or num_classes,
         origin=f"tfds:{name}",
     )
+    return source._replace(x_train=x_train) if streamed else source
 
 
 def _folders(data_dirs: Sequence[str | os.PathLike[str]]) -> list[str]:
@@ -180,15 +201,7 @@ def _read_split(
     image_size: Sequence[int] | None,
     allocate: Allocate,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    import tensorflow_datasets as tfds
-
-    wanted = {"image": True} | ({key: True} if key else {})
-    dataset = builder.as_dataset(
-        split=split,
-        shuffle_files=False,
-        decoders=tfds.decode.PartialDecoding(wanted),
-        read_config=tfds.ReadConfig(try_autocache=False),
-    )
+    dataset = _dataset(builder, split, *filter(None, ("image", key)))
     n = builder.info.splits[split].num_examples
     one_shape = builder.info.features["image"].shape
     if None in one_shape:
@@ -199,8 +212,118 @@ def _read_split(
         size = images.check_size(image_size)
         x, y = _read_one_by_one(dataset, n, key, grey, size, builder.name, allocate)
     else:
-        x, y = _read_in_batches(dataset.batch(_BATCH), n, key, allocate)
+        x, y = _read_in_batches(dataset, n, key, allocate)
     return x, y
+
+
+def _dataset(builder: Any, split: str, *features: str) -> Any:
+    """Return these features of all rows of a split, one by one, in the order of `_interleaved`."""
+    import tensorflow_datasets as tfds
+
+    config = tfds.ReadConfig(
+        try_autocache=False,
+        interleave_cycle_length=_files_at_once(builder),
+        interleave_block_length=_BLOCK,
+    )
+    return builder.as_dataset(
+        split=split,
+        shuffle_files=False,
+        decoders=tfds.decode.PartialDecoding(dict.fromkeys(features, True)),
+        read_config=config,
+    )
+
+
+def _files_at_once(builder: Any) -> int:
+    return 1 if builder.info.disable_shuffling else _CYCLE
+
+
+def _interleaved(counts: Sequence[int], files_at_once: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return each row's file and its number there, both (n,), as tfds goes through the files.
+
+    Args:
+        counts: rows of each file.
+        files_at_once: from which it takes rows by turns.
+    """
+    import tensorflow as tf
+
+    ends = np.cumsum(counts)
+    files = tf.data.Dataset.from_tensor_slices((ends - counts, ends))
+    rows = files.interleave(
+        tf.data.Dataset.range, files_at_once, _BLOCK, tf.data.AUTOTUNE, deterministic=True
+    )
+    order = np.concatenate(list(rows.batch(_BATCH).as_numpy_iterator()))
+    file_of = np.searchsorted(ends, order, side="right").astype(np.int32)
+    return file_of, order - (ends - counts)[file_of]
+
+
+def _records(builder: Any, split: str) -> Records:
+    """Return where the records of a split lie; of other formats than TFRecord, nowhere."""
+    if not _is_tfrecord(builder):
+        return Records([], [], [])
+    shards = builder.info.splits[split].file_instructions
+    files = [Path(shard.filename) for shard in shards]
+    return find_records(files, [shard.examples_in_shard for shard in shards])
+
+
+def _is_tfrecord(builder: Any) -> bool:
+    return builder.info.file_format is None or builder.info.file_format.value == "tfrecord"
+
+
+def _is_streamed(builder: Any, name: str, stream: bool | None) -> bool:
+    """Whether the training images stay in their files.
+
+    Raises:
+        InputError: they are to, and cannot.
+    """
+    if stream is False:
+        return False
+    reason = _why_not(builder)
+    if reason is not None:
+        if stream:
+            raise InputError(
+                f'"tfds:{name}" cannot be streamed: {reason}. Write it as shards with tfssvae'
+                f" convert, which are streamed."
+            )
+        return False
+    if stream is None:
+        pixels = math.prod(builder.info.features["image"].shape)
+        if not limits.fills_memory(builder.info.splits["train"].num_examples * pixels):
+            return False
+        _LOG.warning(
+            "the training images would take more than half of the free memory: they are decoded "
+            "from their files whenever they are read (shards of tfssvae convert are quicker)"
+        )
+    return True
+
+
+def _why_not(builder: Any) -> str | None:
+    """Return why images have to be read into memory, None where they need not be."""
+    import tensorflow_datasets as tfds
+
+    feature = builder.info.features["image"]
+    if not _is_tfrecord(builder):
+        return f"its files are {builder.info.file_format.value}, not tfrecord"
+    if type(feature) is not tfds.features.Image or feature.np_dtype != np.uint8:
+        return f"its images are {type(feature).__name__} of {feature.np_dtype}, not Image of uint8"
+    if len(feature.shape) != 3 or None in feature.shape:
+        return f"its images are of varying size {feature.shape}"
+    return None
+
+
+def _stream_split(
+    builder: Any, split: str, key: str | None, records: Records
+) -> tuple[TfdsImages, NDArray[Any]]:
+    """Return images that stay in their files, and all labels, in the order of `_read_split`."""
+    file_of, record_of = _interleaved(list(map(len, records.offsets)), _files_at_once(builder))
+    y = np.full(len(file_of), -1, np.int64)
+    if key:
+        labels = (batch[key] for batch in _batches(_dataset(builder, split, key)))
+        y[:] = np.concatenate([_whole_labels(batch, key) for batch in labels])
+    return TfdsImages(records, file_of, record_of, builder.info.features["image"].shape), y
+
+
+def _batches(dataset: Any) -> Any:
+    return dataset.batch(_BATCH).as_numpy_iterator()
 
 
 def _read_in_batches(
@@ -209,7 +332,7 @@ def _read_in_batches(
     x: NDArray[Any] | None = None
     y = np.full(n, -1, np.int64)
     start = 0
-    for batch in dataset.as_numpy_iterator():
+    for batch in _batches(dataset):
         pixels = batch["image"]
         if x is None:
             x = allocate((n, *pixels.shape[1:]), pixels.dtype)

@@ -25,7 +25,7 @@ _NO_SETTINGS = (
     *("checkpoint_seconds", "checkpoints", "tfssvae", "baseline", "likelihood_samples"),
     *("on_divergence", "replicas", "test_fingerprint", "label_fingerprint"),
 )
-_NO_DATA_SETTINGS = ("seed", "data_dir")
+_NO_DATA_SETTINGS = ("seed", "data_dir", "stream")
 # What a run without these options does.
 _TRAIN_DEFAULTS = {"unfeatured": 0, "default_weights": "recommended"}
 # Model arguments whose default is not what a run without them gets.

@@ -12,10 +12,10 @@ from tfssvae.data import Data, load_split
 from tfssvae.report.groups import Finished
 from tfssvae.runs import load_run_data
 
-# Which labels are shown, and how examples are drawn, does not change the test data.
+# Which labels are shown, how examples are drawn and where they lie does not change the test data.
 _NOT_OF_TEST_DATA = (
     *("labels_per_class", "label_fraction", "labelled_classes", "validation", "unfeatured"),
-    *("clusters", "num_classes"),
+    *("clusters", "num_classes", "stream"),
 )
 
 

@@ -14,6 +14,7 @@ _DATA = (
     "clusters",
     "validation",
     "data_dir",
+    "stream",
     "grey",
     "image_size",
     "binarize",

@@ -25,8 +25,11 @@ from tfssvae.training.messages import Say
 
 _MOST_ROLLBACKS = 5
 _PREDICTED = 100  # rows that are looked at when training has ended
-# What may change: where things are, and what replicas change, which is rounding.
-_FREE = ("checkpoint_seconds", "checkpoints", "on_divergence", "data.data_dir", "replicas")
+# What may change: where things are and how they are read, and what replicas change, rounding.
+_FREE = (
+    *("checkpoint_seconds", "checkpoints", "on_divergence", "replicas"),
+    *("data.data_dir", "data.stream"),
+)
 
 
 def drive(

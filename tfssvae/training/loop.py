@@ -7,9 +7,9 @@ from typing import Literal
 
 import keras
 import numpy as np
-import psutil
 import tensorflow as tf
 
+from tfssvae import limits
 from tfssvae.checks import InputError, check_positive
 from tfssvae.core import SemiSupervisedVAE
 from tfssvae.data import Data
@@ -230,7 +230,7 @@ def _resident_images(data: Data) -> tf.Tensor | None:
     """Return the training images as a tensor on the device, or None where they do not fit."""
     on_gpu = bool(tf.config.list_logical_devices("GPU"))
     in_memory = isinstance(data.x_train, np.ndarray)
-    if not (on_gpu and in_memory) and data.x_train.nbytes > psutil.virtual_memory().available // 2:
+    if not (on_gpu and in_memory) and limits.fills_memory(data.x_train.nbytes):
         return None
     try:
         return tf.identity(tf.constant(np.asarray(data.x_train)))

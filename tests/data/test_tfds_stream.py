@@ -24,7 +24,7 @@ from tfssvae.data import load, tfds_records
 from tfssvae.data.arrays import make_source
 from tfssvae.data.shards import write_shards
 from tfssvae.data.tfds_records import TfdsImages
-from tfssvae.report.commands import command_of
+from tfssvae.runs.command import command_of
 from tfssvae.training import train
 
 N, SHARDS = 1000, 20  # more files than tfds reads by turns, and more rows in each than at a turn

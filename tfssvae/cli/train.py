@@ -233,7 +233,7 @@ def configuration(options, seed: int) -> dict[str, Any]:
             "clusters": options.clusters,
             "validation": _count_or_fraction(options.validation),
             "data_dir": options.data_dir,
-            "stream": options.stream,
+            **({} if options.stream is None else {"stream": options.stream}),
             "grey": options.grey,
             "image_size": options.image_size,
             "binarize": options.binarize,

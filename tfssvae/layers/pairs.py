@@ -57,8 +57,6 @@ def repeat_rows(values: tf.Tensor, times: int) -> tf.Tensor:
 
     A broadcast, which compilers fuse; `tf.repeat` is a gather.
     """
-    if times == 1:
-        return values
     features = list(values.shape[1:])
     spread = tf.broadcast_to(values[:, None], [tf.shape(values)[0], times, *features])
     return tf.reshape(spread, [-1, *features])

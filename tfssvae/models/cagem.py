@@ -85,7 +85,7 @@ class CaGeM(SemiSupervisedVAE):
             inference model, which learns sooner.
         predict_samples: draws of z1 (and z2) over which `predict` averages.
         class_block: classes whose pairs with the images are held in memory at a time in a step (see
-            `layers.over_classes`); None holds all.
+            `layers.over_classes`); None holds all, as `encode`, `predict` and their like do.
         **kwargs: of `SemiSupervisedVAE`: weights, regularizers, seed, name, dtype. p(y|z2) takes
             the place of `class_prior`, which plays no part.
 

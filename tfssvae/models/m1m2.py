@@ -56,7 +56,7 @@ class M1M2(Autoencoder):
         classifier: network from z1 to K logits.
         likelihood: "bernoulli", "gaussian" or a layer (see `layers.get_likelihood`).
         class_block: classes whose pairs with the unlabelled images are held in memory at a time
-            in a step (see `layers.over_classes`); None holds all.
+            in a step (see `layers.over_classes`); None holds all, as `encode` and its like do.
         **kwargs: of `SemiSupervisedVAE`: class_prior, weights, regularizers, seed, name, dtype.
 
     References:

@@ -50,7 +50,7 @@ class M2(SemiSupervisedVAE):
         prior: p(z), a layer with a method `distribution()`; default N(0, I). `layers.BoxPrior` is
             a uniform one over a box.
         class_block: classes whose pairs with the unlabelled images are held in memory at a time
-            in a step (see `layers.over_classes`); None holds all.
+            in a step (see `layers.over_classes`); None holds all, as `encode` and its like do.
         **kwargs: of `SemiSupervisedVAE`: class_prior, weights, regularizers, seed, name, dtype.
 
     Networks that `networks.conditional_mlp` builds share the work that does not depend on y; any

@@ -90,7 +90,8 @@ class Untapped(SemiSupervisedVAE):
         image_distance: L_x of eq. 7: "squared", the squared L2 distance, or "euclidean", its root,
             as in the authors' code.
         class_block: classes whose pairs with the unlabelled images are held in memory at a time
-            in a step with `sampling="exact"` (see `layers.over_classes`); None holds all.
+            in a step with `sampling="exact"` (see `layers.over_classes`); None holds all, as
+            `encode` and its like do.
         **kwargs: of `SemiSupervisedVAE`: class_prior, weights, regularizers, seed, name, dtype.
 
     References:

@@ -13,8 +13,10 @@ the same run.
 """
 
 import argparse
+import contextlib
 import json
 import statistics
+import sys
 import tempfile
 import time
 from functools import partial
@@ -90,18 +92,19 @@ def from_tfds(data, batch: int):
 
     folder = tempfile.mkdtemp()
     rows = {"image": data.x_train, "label": np.arange(len(data.x_train)) % 10}
-    tfds.dataset_builders.store_as_tfds_dataset(
-        name="pngs",
-        version="1.0.0",
-        features=tfds.features.FeaturesDict(
-            {
-                "image": tfds.features.Image(shape=SHAPE),
-                "label": tfds.features.ClassLabel(num_classes=10),
-            }
-        ),
-        split_datasets={"train": tf.data.Dataset.from_tensor_slices(rows)},
-        data_dir=folder,
-    )
+    with contextlib.redirect_stdout(sys.stderr):
+        tfds.dataset_builders.store_as_tfds_dataset(
+            name="pngs",
+            version="1.0.0",
+            features=tfds.features.FeaturesDict(
+                {
+                    "image": tfds.features.Image(shape=SHAPE),
+                    "label": tfds.features.ClassLabel(num_classes=10),
+                }
+            ),
+            split_datasets={"train": tf.data.Dataset.from_tensor_slices(rows)},
+            data_dir=folder,
+        )
     loaded = tfssvae.data.load("tfds:pngs", labels_per_class=0, data_dir=folder, stream=True)
     return streamed(loaded, batch)
 

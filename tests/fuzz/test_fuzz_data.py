@@ -6,6 +6,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -14,6 +15,7 @@ from tests.fuzz.mutations import NUMBERS, TEXTS, changed_bytes, found_or_refused
 from tfssvae import data
 from tfssvae.data.arrays import Source
 from tfssvae.data.shards import MANIFEST, write_shards
+from tfssvae.data.tfds_records import TfdsImages, find_records
 
 X = np.arange(6 * 4 * 4, dtype=np.uint8).reshape(6, 4, 4)
 Y = np.array([0, 1, 2, -1, 1, 0])
@@ -188,5 +190,28 @@ def test_shards(tmp_path):
                 found_or_refused(lambda: found.x_train[:])
         finally:
             (whole / name).write_bytes(contents[name])
+
+    search()
+
+
+def test_records_of_tfds(tmp_path):
+    file = tmp_path / "train.tfrecord"
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        for pixels in X[:3, ..., None]:
+            image = tf.io.encode_png(pixels).numpy()
+            feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[image]))
+            features = tf.train.Features(feature={"image": feature})
+            writer.write(tf.train.Example(features=features).SerializeToString())
+
+    def read():
+        return TfdsImages(find_records([file], [3]), np.arange(3), (4, 4, 1))[:]
+
+    np.testing.assert_array_equal(read(), X[:3, ..., None])
+
+    @given(changed_bytes(file.read_bytes()))
+    def search(content):
+        file.write_bytes(content)
+        found = found_or_refused(read)
+        assert found is None or found.shape == (3, 4, 4, 1)
 
     search()

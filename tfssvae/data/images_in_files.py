@@ -52,6 +52,12 @@ class ImagesInFiles(abc.ABC):
     def _read(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         """Return the images of (m,) rows, each from 0 to n - 1, as (m, ...)."""
 
+    def prepare(self, count: int) -> None:  # noqa: B027
+        """Make ready to read so many rows at once, where TensorFlow's graphs may be built.
+
+        Not in the threads that read: there TensorFlow now and then stands still for ever.
+        """
+
     def __len__(self) -> int:
         return self.shape[0]
 

@@ -278,6 +278,7 @@ def _rows_of(x):
     read = counted(x.__getitem__)
 
     def take(rows):  # the images stay in their files
+        x.prepare(rows.shape[0])
         images = tf.numpy_function(read, [rows], x.dtype, stateful=False)
         images.set_shape([*rows.shape, *x.shape[1:]])
         return images

@@ -25,8 +25,9 @@ _NAME = re.compile(r"\w+(/[\w.+-]+)?(:\d+\.\d+\.\d+)?")
 _OWN_MODULES = "tensorflow_datasets."
 _HOST = "storage.googleapis.com"
 _BATCH = 1024
-# Where the order of the rows matters to nobody, tfds reads so many rows of so many files by turns.
-_BLOCK, _CYCLE = 16, 16
+# As tfds reads by itself: by turns from so many files, unless their rows are in an order, and so
+# many rows at a turn.
+_CYCLE, _BLOCK = 16, 16
 
 
 def read_tfds(
@@ -73,8 +74,8 @@ def read_tfds(
     key = label_key or ("label" if "label" in features else None)
 
     found = [split for split in ("train", "test") if split in splits]
-    records = {split: _records(builder, split) for split in found}
     streamed = _is_streamed(builder, name, stream)
+    records = {split: _records(builder, split) for split in found}
     try:
         arrays: dict[str, tuple[Any, NDArray[Any]]] = {
             split: _read_split(builder, split, key, grey, image_size, allocate)
@@ -237,8 +238,8 @@ def _files_at_once(builder: Any) -> int:
     return 1 if builder.info.disable_shuffling else _CYCLE
 
 
-def _interleaved(counts: Sequence[int], files_at_once: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return each row's file and its number there, both (n,), as tfds goes through the files.
+def _interleaved(counts: Sequence[int], files_at_once: int) -> NDArray[np.int64]:
+    """Return the order in which tfds goes through the rows of files, counted from file to file.
 
     Args:
         counts: rows of each file.
@@ -251,9 +252,7 @@ def _interleaved(counts: Sequence[int], files_at_once: int) -> tuple[NDArray[Any
     rows = files.interleave(
         tf.data.Dataset.range, files_at_once, _BLOCK, tf.data.AUTOTUNE, deterministic=True
     )
-    order = np.concatenate(list(rows.batch(_BATCH).as_numpy_iterator()))
-    file_of = np.searchsorted(ends, order, side="right").astype(np.int32)
-    return file_of, order - (ends - counts)[file_of]
+    return np.concatenate(list(_batches(rows)))
 
 
 def _records(builder: Any, split: str) -> Records:
@@ -314,12 +313,12 @@ def _stream_split(
     builder: Any, split: str, key: str | None, records: Records
 ) -> tuple[TfdsImages, NDArray[Any]]:
     """Return images that stay in their files, and all labels, in the order of `_read_split`."""
-    file_of, record_of = _interleaved(list(map(len, records.offsets)), _files_at_once(builder))
-    y = np.full(len(file_of), -1, np.int64)
+    order = _interleaved(list(map(len, records.offsets)), _files_at_once(builder))
+    y = np.full(len(order), -1, np.int64)
     if key:
         labels = (batch[key] for batch in _batches(_dataset(builder, split, key)))
         y[:] = np.concatenate([_whole_labels(batch, key) for batch in labels])
-    return TfdsImages(records, file_of, record_of, builder.info.features["image"].shape), y
+    return TfdsImages(records, order, builder.info.features["image"].shape), y
 
 
 def _batches(dataset: Any) -> Any:

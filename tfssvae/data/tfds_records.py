@@ -42,34 +42,30 @@ class TfdsImages(ImagesInFiles):
 
     Args:
         records: of the files.
-        file_of: (n,) index of each row's file.
-        record_of: (n,) index of each row's record in its file.
+        order: (n,) number of each row's record, counted through all files.
         shape: of one image, (h, w, c).
     """
 
-    def __init__(
-        self,
-        records: Records,
-        file_of: NDArray[np.int32],
-        record_of: NDArray[np.int64],
-        shape: Sequence[int],
-    ):
-        offsets, self._lengths = np.empty((2, len(file_of)), np.int64)
-        for number in range(len(records.files)):
-            rows = file_of == number
-            offsets[rows] = records.offsets[number][record_of[rows]]
-            self._lengths[rows] = records.lengths[number][record_of[rows]]
+    def __init__(self, records: Records, order: NDArray[np.int64], shape: Sequence[int]):
+        ends = np.cumsum([len(offsets) for offsets in records.offsets])
+        file_of = np.searchsorted(ends, order, side="right").astype(np.int32)
+        offsets = np.concatenate(records.offsets)[order]
         super().__init__(records.files, file_of, offsets, shape, "uint8")
+        self._lengths = np.concatenate(records.lengths)[order]
+
+    def prepare(self, count: int) -> None:
+        for size in {1, *map(len, _parts(count))}:  # one alone is read where one is damaged
+            _decoder(size, self.shape[1:])
 
     def _read(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        self.prepare(len(rows))
         found = np.empty((len(rows), *self.shape[1:]), np.uint8)
 
         def read(numbers: NDArray[np.int64]) -> None:
             found[numbers] = self._decoded(rows[numbers])
 
-        each = min(_MOST, max(_FEWEST, -(-len(rows) // _cores())))
         in_place = np.lexsort((self._offsets[rows], self._file_of[rows]))
-        parts = np.array_split(in_place, -(-len(rows) // each)) if len(rows) else []
+        parts = [in_place[part] for part in _parts(len(rows))]
         try:
             # Threads of our own: TensorFlow's are those that wait for this very batch.
             done = _threads().map(read, parts)
@@ -104,7 +100,13 @@ class TfdsImages(ImagesInFiles):
             ) from error
 
 
-@functools.lru_cache(maxsize=16)
+def _parts(count: int) -> list[NDArray[np.int64]]:
+    """Share out rows to threads, at most two sizes of parts."""
+    each = min(_MOST, max(_FEWEST, -(-count // _cores())))
+    return np.array_split(np.arange(count), -(-count // each)) if count else []
+
+
+@functools.lru_cache(maxsize=64)
 def _decoder(count: int, shape: tuple[int, ...]) -> Callable[[NDArray[Any]], NDArray[np.uint8]]:
     """Return a function from (count,) serialised examples to their images.
 

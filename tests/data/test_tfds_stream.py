@@ -199,6 +199,15 @@ def test_reading_goes_on_when_python_ends(pngs, monkeypatch):
     np.testing.assert_array_equal(pngs[1].x_train[:200], pngs[0].x_train[:200])
 
 
+def test_threads_that_read_build_no_graph(pngs):
+    tfds_records._decoder.cache_clear()
+    batches = iter(pngs[1].train(20, 100))
+    made = tfds_records._decoder.cache_info().misses
+    assert made >= 3, "of one image, and of both parts of a batch"
+    next(batches)
+    assert tfds_records._decoder.cache_info().misses == made
+
+
 _SCRIPT = """
 import sys, time
 import numpy as np, tensorflow as tf

@@ -242,9 +242,32 @@ def own_encoder(*last):
     return keras.Model([x, y], h, name="own")
 
 
+@keras.saving.register_keras_serializable("tests")
+class Called(keras.layers.Layer):
+    """What stands in a function, in a branch of it and in a turn of a loop."""
+
+    def __init__(self, noisy):
+        super().__init__()
+        self.noisy = noisy
+
+    def call(self, h):
+        return tf.ensure_shape(self.called(h), h.shape)
+
+    @tf.function(autograph=False)
+    def called(self, h):
+        def turn(i, h):
+            return i + 1, tf.tanh(h + tf.random.normal(tf.shape(h)) if self.noisy else h)
+
+        def loop():
+            return tf.while_loop(lambda i, _: i < 2, turn, (0, h))[1]
+
+        return tf.cond(tf.reduce_sum(h) < 1e9, loop, lambda: h)
+
+
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
+        (Called(noisy=True), "while_body.*random_normal.* changes a state or draws random numbers"),
         (keras.layers.Dropout(0.5), "dropout.* changes a state or draws random numbers"),
         (layers.ChannelDropout(0.5), "channel_dropout.* changes a state"),
         (keras.layers.BatchNormalization(), "use tfssvae.layers.BatchNormalization"),
@@ -256,6 +279,16 @@ def test_networks_that_cannot_pass_twice_are_refused_at_once(data, layer, messag
     with pytest.raises(tfssvae.InputError, match=message):
         make("m2", data, 5, encoder=own_encoder(layer))
     make("m2", data, 10, encoder=own_encoder(layer))
+
+
+def test_networks_may_call_branch_and_loop(data):
+    encoders = [own_encoder(Called(noisy=False)) for _ in range(2)]
+    encoders[1].set_weights(encoders[0].get_weights())
+    found = [
+        objective(make("m2", data, class_block, encoder=encoder), batch_of(data))
+        for class_block, encoder in zip((None, 3), encoders, strict=True)
+    ]
+    assert_same(found[1], found[0])
 
 
 def test_networks_of_the_image_alone_may_drop_out(data):

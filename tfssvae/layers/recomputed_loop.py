@@ -6,14 +6,17 @@ import tensorflow as tf
 
 from tfssvae.checks import InputError
 
-_HARMLESS = {  # operations that TensorFlow counts as stateful, and that change nothing
+_HARMLESS = {  # operations that TensorFlow counts as stateful, and that change nothing themselves
     "Assert",
+    "Case",
+    "If",
     "PartitionedCall",
     "PrintV2",
     "ReadVariableOp",
     "ResourceGather",
     "ResourceGatherNd",
     "StatefulPartitionedCall",
+    "While",
 }
 
 
@@ -89,9 +92,17 @@ def _loop(body: Callable, values: list, times: int) -> list:
 def _refuse_state() -> None:
     if tf.executing_eagerly():
         return
-    for operation in tf.compat.v1.get_default_graph().get_operations():
-        if operation.op_def.is_stateful and operation.type not in _HARMLESS:
-            layer = operation.name.removeprefix("while/").rpartition("/")[0] or operation.name
+    graph = tf.compat.v1.get_default_graph()
+    definition = graph.as_graph_def()
+    # What a call, a branch or a loop does stands in a function of its own.
+    parts = [("", definition.node)]
+    parts += [(f"{f.signature.name}/", f.node_def) for f in definition.library.function]
+    for where, nodes in parts:
+        for node in nodes:
+            if node.op in _HARMLESS or not graph.op_def_for_type(node.op).is_stateful:
+                continue
+            name = node.name.removeprefix("while/")
+            layer = where + (name.rpartition("/")[0] or name)
             raise InputError(
                 f'class_block computes a block of classes twice in a step, and "{layer}" changes a '
                 "state or draws random numbers, so that the second time would not be the same: "

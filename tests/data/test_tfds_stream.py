@@ -22,7 +22,7 @@ from tfssvae.checks import InputError
 from tfssvae.cli import main
 from tfssvae.data import load, tfds_records
 from tfssvae.data.arrays import make_source
-from tfssvae.data.shards import write_shards
+from tfssvae.data.shards import ShardedImages, write_shards
 from tfssvae.data.tfds_records import TfdsImages
 from tfssvae.runs.command import command_of
 from tfssvae.training import train
@@ -125,6 +125,23 @@ def test_data_without_labels(data_dir, tmp_path):
     assert (streamed.hidden_labels == -1).all()
     with pytest.raises(InputError, match='feature "word" is not one integer per image'):
         load("tfds:pngs", data_dir=data_dir, label_key="word", stream=True)
+
+
+def test_images_of_some_classes_stay_in_their_files(data_dir, tmp_path):
+    chosen = {"classes": ["c", "a"], "labels_per_class": 5}
+    plain, streamed = (
+        load("tfds:pngs", data_dir=data_dir, stream=stream, **chosen) for stream in (False, True)
+    )
+    assert isinstance(streamed.x_train, TfdsImages)
+    assert streamed.fingerprint == plain.fingerprint
+    np.testing.assert_array_equal(np.asarray(streamed.x_train), plain.x_train)
+    np.testing.assert_array_equal(streamed.y_train, plain.y_train)
+    sharded = load(
+        write_shards(tmp_path / "shards", make_source(IMAGES, LABELS, name="small")),
+        classes=[2, 0],
+    ).x_train
+    assert isinstance(sharded, ShardedImages)
+    np.testing.assert_array_equal(np.asarray(sharded), IMAGES[LABELS != 1])
 
 
 @pytest.mark.parametrize("one", [0, 1])
@@ -345,6 +362,31 @@ def test_damage_is_named(copied, damage, stream):
         load("tfds:pngs", data_dir=folder, stream=stream)
     assert message in str(refused.value)
     assert file.name in str(refused.value)
+
+
+def described(folder, **changes):
+    """Change what the description of the data says of them, and of their first split."""
+    path = folder / "pngs" / "1.0.0" / "dataset_info.json"
+    info = json.loads(path.read_text())
+    info["splits"][0] |= changes.pop("split", {})
+    path.write_text(json.dumps({**info, **changes}))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"split": {"shardLengths": ["many"]}}, "cannot be opened: .*many"),
+        ({"split": {"filepathTemplate": "{OTHER}"}}, "is damaged: .*OTHER"),
+        ({"split": {"shardLengths": []}}, "has no rows in its"),
+        ({"fileFormat": "array_record"}, "array_record.*tfrecord"),
+    ],
+)
+def test_descriptions_that_cannot_be_are_refused(copied, changes, message, stream):
+    folder, _ = copied
+    described(folder, **changes)
+    with pytest.raises(InputError, match=message):
+        load("tfds:pngs", data_dir=folder, stream=stream)
 
 
 def written(file, image):

@@ -119,7 +119,9 @@ def of_classes(source: Source, classes: Sequence[int | str]) -> Source:
 
     def rows(x, y):
         kept = number[y] >= 0
-        return (x[kept], number[y][kept]) if kept.any() else (None, None)
+        if not kept.any():
+            return None, None
+        return x[kept] if isinstance(x, np.ndarray) else x.chosen(kept), number[y][kept]
 
     x_train, y_train = rows(source.x_train, source.y_train)
     if x_train is None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import abc
+import copy
 import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tfssvae.checks import InputError
+
+_Images = TypeVar("_Images", bound="ImagesInFiles")
 
 
 class ImagesInFiles(abc.ABC):
@@ -65,6 +68,14 @@ class ImagesInFiles(abc.ABC):
     def nbytes(self) -> int:
         """Bytes of all rows as an array."""
         return len(self) * self._row_bytes
+
+    def chosen(self: _Images, rows: NDArray[Any]) -> _Images:
+        """Return the images of some rows (indices, or a mask), which stay in their files too."""
+        found = copy.copy(self)
+        found._file_of, found._offsets = self._file_of[rows], self._offsets[rows]
+        found.shape = (len(found._offsets), *self.shape[1:])
+        found.fingerprint = None
+        return found
 
     def __getitem__(self, key) -> NDArray[Any]:
         """Return what the array would: `key` indexes the rows, of a tuple the first entry does.

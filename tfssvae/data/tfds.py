@@ -86,6 +86,11 @@ def read_tfds(
             arrays["train"] = _stream_split(builder, "train", key, records["train"])
     except InputError:
         raise
+    except (NotImplementedError, ImportError) as error:
+        raise InputError(
+            f'"tfds:{name}" has files of {builder.info.file_format.value}, which cannot be read'
+            f" here: prepare it again with tfds build --file_format=tfrecord."
+        ) from error
     except _damage() as error:
         files = [file for split in found for file in records[split].files]
         place = damaged_file(files) or f'"tfds:{name}"'
@@ -115,6 +120,7 @@ def _folders(data_dirs: Sequence[str | os.PathLike[str]]) -> list[str]:
 
 def _find_builder(name: str, folders: Sequence[str]) -> Any:
     import tensorflow_datasets as tfds
+    from google.protobuf.json_format import ParseError
 
     if not _NAME.fullmatch(name):
         raise InputError(
@@ -129,7 +135,7 @@ def _find_builder(name: str, folders: Sequence[str]) -> Any:
             builder = tfds.builder(name, data_dir=folder)
         except tfds.core.DatasetNotFoundError:
             continue
-        except (ValueError, AssertionError, TypeError) as error:
+        except (ValueError, AssertionError, TypeError, ParseError) as error:
             raise InputError(f'"tfds:{name}" cannot be opened: {_first_line(error)}') from error
         if _is_prepared(builder):
             return builder
@@ -259,7 +265,12 @@ def _records(builder: Any, split: str) -> Records:
     """Return where the records of a split lie; of other formats than TFRecord, nowhere."""
     if not _is_tfrecord(builder):
         return Records([], [], [])
-    shards = builder.info.splits[split].file_instructions
+    try:
+        shards = builder.info.splits[split].file_instructions
+    except ValueError as error:
+        raise InputError(f'"tfds:{builder.name}" is damaged: {_first_line(error)}') from error
+    if not shards:
+        raise InputError(f'"tfds:{builder.name}" has no rows in its {split} split.')
     files = [Path(shard.filename) for shard in shards]
     return find_records(files, [shard.examples_in_shard for shard in shards])
 

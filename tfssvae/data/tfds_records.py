@@ -57,6 +57,11 @@ class TfdsImages(ImagesInFiles):
         for size in {1, *map(len, _parts(count))}:  # one alone is read where one is damaged
             _decoder(size, self.shape[1:])
 
+    def chosen(self, rows: NDArray[Any]) -> TfdsImages:
+        found = super().chosen(rows)
+        found._lengths = self._lengths[rows]
+        return found
+
     def _read(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         self.prepare(len(rows))
         found = np.empty((len(rows), *self.shape[1:]), np.uint8)

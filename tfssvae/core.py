@@ -504,9 +504,17 @@ class SemiSupervisedVAE(keras.Model):
             else:
                 kwargs["callbacks"] = [follow, *tf.nest.flatten(callbacks)]
         x, y = self._checked_arrays(x, y)
-        if self.compiled and self.distribute_strategy.num_replicas_in_sync == 1:
+        if self.compiled:
             self.prepare()
         return super().fit(x, y, *args, **kwargs)
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Create what Keras would create from its first batch under a strategy.
+
+        Keras takes the mean of that batch over the replicas, which fails where one has a row less.
+        """
+        if self.compiled:
+            self.prepare()
 
     def check_shares(self, rows_per_step: Mapping[str, int]) -> None:
         """Refuse batches that the replicas of the model's strategy cannot share evenly."""

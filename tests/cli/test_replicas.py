@@ -1,5 +1,6 @@
 """Runs whose steps are shared by several devices."""
 
+import contextlib
 import json
 import shutil
 
@@ -7,11 +8,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import tfssvae
 from tfssvae import data
 from tfssvae.checks import InputError
 from tfssvae.cli import main
+from tfssvae.data.pipeline import evaluation_batches
 from tfssvae.model_files import load_model
 from tfssvae.replicas import strategy_of
+from tfssvae.report.run import load as load_for_report
 from tfssvae.runs.build import filled
 
 TRAIN = [
@@ -69,6 +73,37 @@ def test_a_run_on_two_replicas_resumes_exactly(pair, tmp_path):
     weights = [load_model(each / "model.keras").get_weights() for each in (whole, folder)]
     for of_whole, of_resumed in zip(*weights, strict=True):
         np.testing.assert_array_equal(of_resumed, of_whole)
+
+
+def test_a_run_of_another_machine_that_is_not_finished_can_be_reported(pair, tmp_path):
+    folder = shutil.copytree(pair[1], tmp_path / "run")
+    (folder / "metrics.json").unlink()
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "replicas": 1000}))
+    assert load_for_report(folder, lambda line: None).metrics["epoch"] == 3
+
+
+def test_a_sweep_takes_its_devices_before_its_data(tmp_path, capsys):
+    out = ["--out", str(tmp_path / "sweep")]
+    options = ["--grid", "latent_dim=2,3", "--validation", "50", "--replicas", "1000"]
+    assert main(["sweep", "m2", "--data", str(tmp_path / "none.npz"), *options, *out]) == 2
+    assert "ask for" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("rows", [9, 8])
+def test_rows_that_replicas_share_unevenly_are_evaluated(strategy, rows):
+    found = data.load("digits")
+    measured = []
+    for scope in (contextlib.nullcontext(), strategy.scope()):
+        with scope:
+            model = tfssvae.models.M2(found.input_shape, 10, 2, (8,), seed=1)
+            model.compile(metrics=["accuracy"])
+        batches = evaluation_batches(found.x_test[:rows], found.y_test[:rows], rows, None)
+        measured.append(model.evaluate(batches, verbose=0, return_dict=True))
+    one, two = measured
+    assert one["accuracy"] == two["accuracy"]
+    for name in ("classification", "labelled_kl_z"):
+        assert two[name] == pytest.approx(one[name], rel=1e-5)
 
 
 def test_rows_that_replicas_cannot_share_leave_no_folder(tmp_path, capsys, strategy):

@@ -169,8 +169,10 @@ def _objective(options, config: dict[str, Any]) -> str:
     from tfssvae import runs
     from tfssvae.data import load
     from tfssvae.evaluation.curves import ACCURACY, BOUND
+    from tfssvae.replicas import strategy_of
     from tfssvae.sweep.objective import check_objective
 
+    strategy_of(config.get("replicas", 1))  # before the data, which may need TensorFlow
     data = load(**config["data"])
     judged = runs.has_labels(data.y_validation) and len(data.labelled_indices) > 0
     objective = options.objective or (ACCURACY if judged else BOUND)

@@ -114,7 +114,7 @@ def _from_checkpoint(
     folder: Path, config: dict[str, Any]
 ) -> tuple[SemiSupervisedVAE, Data, dict[str, Any]]:
     data = load_run_data(folder, config)
-    model = build(config, data)
+    model = build({**config, "replicas": 1}, data)  # this machine may have fewer devices
     state = restore_latest(model, folder / "checkpoints")
     if state is None:
         raise InputError(

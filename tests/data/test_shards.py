@@ -1,6 +1,8 @@
 """Data in TFRecord shards: the same rows as in memory, in any order, and what damage is named."""
 
+import copy
 import json
+import logging
 import pickle
 import shutil
 
@@ -119,6 +121,25 @@ def test_training_sees_the_same_batches(digits, driver):
         weights.append(model.get_weights())
     for one, other in zip(*weights, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_batches_are_made_without_a_warning(digits):
+    class Fresh(ShardedImages):  # AutoGraph warns once of each function
+        def prepare(self, count):
+            """Like that of the base class: AutoGraph cannot read a function without a statement."""
+
+    images = copy.copy(digits[1].x_train)
+    images.__class__ = Fresh
+    data = type(digits[1])(**{**vars_of(digits[1]), "x_train": images})
+    logged = []
+    handler = logging.Handler()
+    handler.emit = lambda record: logged.append(record.getMessage())
+    tf.get_logger().addHandler(handler)
+    try:
+        next(iter(data.train(10, 20)))
+    finally:
+        tf.get_logger().removeHandler(handler)
+    assert not logged
 
 
 def test_dynamic_binarisation_is_the_same(digits):

@@ -277,6 +277,7 @@ def _rows_of(x):
 
     read = counted(x.__getitem__)
 
+    @tf.autograph.experimental.do_not_convert  # AutoGraph warns of what it cannot read
     def take(rows):  # the images stay in their files
         x.prepare(rows.shape[0])
         images = tf.numpy_function(read, [rows], x.dtype, stateful=False)

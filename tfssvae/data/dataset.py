@@ -260,7 +260,8 @@ def load(
         stream: whether the training images stay in their files and are read, and decoded, whenever
             they are asked for: those of `tfssvae convert`, and of "tfds:NAME" in TFRecord files
             where they have one size. None does so with the former, and with the latter where they
-            would take more than half of the memory that is free. Training is the same, bit for bit.
+            would take more than half of the memory that is free. Training is the same, bit for
+            bit. The compiled loop holds what fits, unless `train` is told resident=False.
 
     Raises:
         InputError: for bad input; the message says what to do.
@@ -438,9 +439,9 @@ def _is_transformed(grey: bool, image_size: Sequence[int] | None, binarize: str 
 
 def _read_as_they_are(name: str | os.PathLike[str]) -> str:
     return (
-        f'The training images of "{os.fspath(name)}" stay in their files and are read as they are:'
-        ' give grey and image_size to tfssvae convert, use binarize="dynamic", or stream=False to'
-        " hold them in memory."
+        f'The training images of "{os.fspath(name)}" would stay in their files and be read as'
+        ' they are: give grey and image_size to tfssvae convert, use binarize="dynamic", or'
+        " stream=False to hold them in memory."
     )
 
 

@@ -9,7 +9,6 @@ import tensorflow as tf
 from tfssvae.checks import InputError
 
 
-@functools.cache  # one strategy a process: the collectives of a second would meet the first's
 def strategy_of(replicas: int) -> tf.distribute.Strategy:
     """Return the strategy of this many GPUs of this machine, or parts of its CPU where it has none.
 
@@ -22,18 +21,22 @@ def strategy_of(replicas: int) -> tf.distribute.Strategy:
         InputError: there are fewer GPUs, or fewer cores, or TensorFlow has begun already with its
             CPU in fewer parts.
     """
-    if replicas == 1:
-        return tf.distribute.get_strategy()
-    kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
-    most = len(tf.config.list_physical_devices("GPU")) or os.cpu_count() or 1
+    return tf.distribute.get_strategy() if replicas == 1 else _mirrored(replicas)
+
+
+@functools.cache  # one strategy a process: the collectives of a second would meet the first's
+def _mirrored(replicas: int) -> tf.distribute.Strategy:
+    gpus = len(tf.config.list_physical_devices("GPU"))
+    most = gpus or os.cpu_count() or 1
     if replicas > most:
-        what = "GPUs" if kind == "GPU" else "cores, and no GPU"
+        what = "GPUs" if gpus else "cores, and no GPU"
         raise InputError(f"this machine has {most} {what}: ask for {most} replicas or fewer")
-    if kind == "CPU":
+    if not gpus:
         part = tf.config.LogicalDeviceConfiguration()
         with contextlib.suppress(RuntimeError):  # where TensorFlow has begun they cannot change
             whole = tf.config.list_physical_devices("CPU")[0]
             tf.config.set_logical_device_configuration(whole, [part] * replicas)
+    kind = "GPU" if gpus else "CPU"
     found = [device.name for device in tf.config.list_logical_devices(kind)]
     if len(found) < replicas:
         raise InputError(

@@ -136,7 +136,13 @@ def test_more_replicas_than_devices_are_refused(monkeypatch, cpus, gpus, said):
         strategy_of(3)
 
 
-def test_a_cpu_that_tensorflow_has_in_fewer_parts_is_refused(monkeypatch):
+def test_a_cpu_that_tensorflow_has_in_fewer_parts_is_refused(monkeypatch, strategy):
     monkeypatch.setattr("os.cpu_count", lambda: 8)
     with pytest.raises(InputError, match="begun with its CPU in 2 parts"):
         strategy_of(3)
+
+
+def test_one_replica_is_the_strategy_that_is_in_force(strategy):
+    with strategy.scope():
+        assert strategy_of(1) is strategy
+    assert strategy_of(1) is tf.distribute.get_strategy()

@@ -29,13 +29,14 @@ data = tfssvae.data.load("digits", labels_per_class=10)
 with strategy.scope():
     model = tfssvae.METHODS[method]((8, 8, 1), 10, 2, (8,), seed=1)
     model.compile(keras.optimizers.SGD(1e-3), metrics=["accuracy"])
-state = restore_latest(model, folder) or {"epoch": 0, "history": None}
-print("begins at epoch", state["epoch"], flush=True)
-checkpoint = Checkpoint(folder, mid_epoch=True, every_seconds=0, history=state["history"])
+state = restore_latest(model, folder)
+first = state["epoch"] if state else 0
+print("begins at epoch", first, flush=True)
+checkpoint = Checkpoint(folder, mid_epoch=True, every_seconds=0, state=state)
 options = {"jit_compile": False, "verbose": 0}
 if method == "vae":
     options["validation_data"] = data.test(100)
-train(model, data, epochs, 50, 446, initial_epoch=state["epoch"], callbacks=[checkpoint], **options)
+train(model, data, epochs, 50, 446, initial_epoch=first, callbacks=[checkpoint], **options)
 np.savez(out, *model.get_weights(), loss=checkpoint.history["loss"])
 """
 

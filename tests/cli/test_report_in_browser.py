@@ -24,6 +24,25 @@ PAPER = 680  # pixels of 18 cm
 SCREENS = [(width, scheme, "screen") for width in WIDTHS for scheme in ("light", "dark")]
 VIEWS = [*SCREENS, (PAPER, "dark", "print"), (PAPER, "light", "print")]
 
+# A picture of the other colours is asked for with the next frame, and its promise of being decoded
+# may be the old one's: wait for the source that the media ask for, then for its pixels.
+PICTURES_ARE_THERE = """
+const done = arguments[0];
+const wanted = image => {
+  const sources = [...image.parentElement.querySelectorAll(':scope > source')];
+  const source = sources.find(one => matchMedia(one.media).matches);
+  return source ? source.srcset : image.src;
+};
+const wait = () => {
+  const images = [...document.images];
+  if (images.every(image => image.currentSrc === wanted(image)))
+    Promise.allSettled(images.map(image => image.decode())).then(() => done());
+  else
+    requestAnimationFrame(wait);
+};
+wait();
+"""
+
 # What is wrong with the layout: a list of sentences.
 PROBLEMS = """
 const found = [], box = e => e.getBoundingClientRect();
@@ -113,11 +132,7 @@ def show(browser, page, width=900, scheme="light", media="screen"):
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     if browser.current_url != page.as_uri():
         browser.get(page.as_uri())
-    # A picture of the other colours may still be on its way.
-    browser.execute_async_script(
-        "const done = arguments[0];"
-        "Promise.allSettled([...document.images].map(i => i.decode())).then(() => done());"
-    )
+    browser.execute_async_script(PICTURES_ARE_THERE)
 
 
 @pytest.mark.parametrize("page", ["report", "comparison"])

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tfssvae import checks, losses
+from tfssvae import checks, importance, losses, model_arguments
 from tfssvae.batch import Batch, make_batch
 from tfssvae.layers import Augmentation, scale_images
 from tfssvae.noise import Noise
@@ -18,9 +18,6 @@ from tfssvae.replicas import with_shared_overflow
 from tfssvae.trackers import NamedMeans
 from tfssvae.weights import Weight, is_one, resolve_weights, weight_at
 
-_BLOCK_ROWS = 2500  # (example, sample) pairs in one block of the likelihood: they fit in the cache
-_BLOCKS_AT_ONCE = 4  # blocks that may overlap, which keeps every core at work
-_BLOCKS_PER_CALL = 20  # between two reports of progress
 FIXED_STEP = -1
 """The step whose noise every evaluation draws, so that epochs and batches compare."""
 
@@ -87,17 +84,15 @@ class SemiSupervisedVAE(keras.Model):
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)  # images stay as they come until they are scaled
-        self.example_shape = _checked_shape(input_shape)
-        if int(num_classes) != num_classes or num_classes < 2:
-            raise checks.InputError(f"num_classes must be an integer >= 2, got {num_classes}")
-        self.num_classes = int(num_classes)
+        self.example_shape = model_arguments.checked_shape(input_shape)
+        self.num_classes = model_arguments.checked_classes(num_classes)
         self.num_pixels = int(np.prod(self.example_shape))
-        self.class_prior = _checked_prior(class_prior, self.num_classes)
+        self.class_prior = model_arguments.checked_prior(class_prior, self.num_classes)
         self.weight_settings = dict(weights or {})
         chosen = self.paper_regularizers() if regularizers is None else regularizers
-        self.regularizers = _checked_regularizers(chosen)
+        self.regularizers = model_arguments.checked_regularizers(chosen)
         self.augment = augment
-        self.seed = int(seed)
+        self.seed = checks.check_seed(seed)
         self.steps_done = self._counter("steps_done", (), "int64")
         self.class_counts = self._counter("class_counts", (self.num_classes,), "float32")
 
@@ -371,23 +366,7 @@ class SemiSupervisedVAE(keras.Model):
         batch_size = checks.check_positive(batch_size, "batch_size")
         seed = checks.check_seed(seed)
         x = self._checked(x)
-        block = min(num_samples, max(1, _BLOCK_ROWS // batch_size))
-        per_call = block * _BLOCKS_PER_CALL
-        calls = -(-num_samples // per_call)
-        batches = -(-len(x) // batch_size)
-        progress = keras.utils.Progbar(batches * calls, verbose=verbose, unit_name="block")
-        bounds = []
-        for batch in range(batches):
-            rows = tf.constant(x[batch * batch_size : (batch + 1) * batch_size])
-            parts = []
-            for call in range(calls):
-                wanted = tf.constant(min(per_call, num_samples - call * per_call))
-                step = tf.constant((batch * calls + call) * _BLOCKS_PER_CALL)
-                parts.append(self._log_sum_weights(rows, block, wanted, tf.constant(seed), step))
-                if verbose:
-                    progress.add(1)
-            bounds.append(tf.reduce_logsumexp(parts, axis=0).numpy() - np.log(num_samples))
-        return np.concatenate(bounds).astype("float32")
+        return importance.bound(self._log_sum_weights, x, num_samples, seed, batch_size, verbose)
 
     @tf.function(reduce_retracing=True, autograph=False)
     def encode_batch(self, x):
@@ -424,20 +403,14 @@ class SemiSupervisedVAE(keras.Model):
     def _log_sum_weights(self, x, block: int, wanted, seed, first_step):
         """Return log sum of `wanted` importance weights, `block` at a time: (batch,)."""
         x = scale_images(x)
-
-        def add(index, total):
-            log_weights = self.log_weights(x, block, Noise(seed, first_step + index))
-            counts = index * block + tf.range(block) < wanted
-            log_weights = tf.where(counts, log_weights, -np.inf)
-            both = tf.concat([total[:, None], log_weights], axis=-1)
-            return index + 1, tf.reduce_logsumexp(both, axis=-1)
-
-        return tf.while_loop(
-            lambda index, total: index * block < wanted,
-            add,
-            (0, tf.fill(tf.shape(x)[:1], -np.inf)),
-            parallel_iterations=_BLOCKS_AT_ONCE,
-        )[1]
+        return importance.log_sum_weights(
+            lambda noise: self.log_weights(x, block, noise),
+            tf.shape(x)[0],
+            block,
+            wanted,
+            seed,
+            first_step,
+        )
 
     # Keras's own entry points, with input checked before any work ------------------------------
 
@@ -580,16 +553,6 @@ class SemiSupervisedVAE(keras.Model):
 _ATTRIBUTES = {"input_shape": "example_shape", "weights": "weight_settings"}  # Keras owns the names
 
 
-def _checked_regularizers(regularizers) -> list:
-    known = isinstance(regularizers, list | tuple)
-    if not known or not all(hasattr(part, "default_weights") for part in regularizers):
-        raise checks.InputError(
-            "regularizers must be a list of them, such as [tfssvae.regularizers.MIER()], got "
-            f"{regularizers!r:.100}"
-        )
-    return list(regularizers)
-
-
 def constructor_arguments(cls: type) -> list[str]:
     """Return the arguments of a method's constructor and of the base's, `**kwargs` aside."""
     found: dict[str, None] = {}
@@ -603,31 +566,3 @@ def constructor_arguments(cls: type) -> list[str]:
 def _in_batches(function, x: np.ndarray, batch_size: int) -> np.ndarray:
     starts = range(0, len(x), batch_size)
     return np.concatenate([function(tf.constant(x[i : i + batch_size])).numpy() for i in starts])
-
-
-def _checked_shape(shape) -> tuple[int, ...]:
-    try:
-        sizes = tuple(int(size) for size in shape)
-    except TypeError:
-        sizes = ()
-    if len(sizes) not in (1, 3) or min(sizes) < 1:
-        raise checks.InputError(
-            "input_shape must be (height, width, channels) or (features,) with positive sizes, "
-            f"got {shape}"
-        )
-    return sizes
-
-
-def _checked_prior(prior, num_classes: int):
-    if prior is None or (isinstance(prior, str) and prior == "labels"):
-        return prior
-    try:
-        values = np.asarray(prior, "float64")
-    except (TypeError, ValueError):
-        values = np.zeros(0)
-    if values.shape != (num_classes,) or not (values > 0).all() or abs(values.sum() - 1) > 1e-4:
-        raise checks.InputError(
-            f'class_prior must be None (uniform), "labels" or {num_classes} positive '
-            f"probabilities that sum to 1, got {prior!r}"
-        )
-    return [float(value) for value in values / values.sum()]

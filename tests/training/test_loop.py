@@ -1,5 +1,9 @@
 """The compiled loop's own choices, and what it leaves to Keras."""
 
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -108,6 +112,26 @@ def test_xla_is_used_where_it_pays(monkeypatch, gpu):
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: ["GPU"] * gpu)
     assert [loop._xla_pays(model, 2000) for model in models] == [True, gpu, gpu]
     assert not any(loop._xla_pays(model, 1999) for model in models)
+
+
+TRAINS_IN_CALLS_OF_TWO_LENGTHS = """
+import keras, tfssvae
+data = tfssvae.data.load("digits", labels_per_class=10)
+model = tfssvae.models.M2(data.input_shape, data.num_classes, 2, (4,))
+model.compile(keras.optimizers.Adam(1e-2))
+history = tfssvae.training.train(
+    model, data, 2, labelled=10, unlabelled=20, steps_per_call=50, jit_compile=True, verbose=0
+)
+assert int(model.steps_done.numpy()) == 134, model.steps_done
+"""
+
+
+@pytest.mark.slow
+def test_xla_compiles_calls_of_several_lengths_once(tmp_path):
+    env = {**os.environ, "XLA_FLAGS": f"--xla_dump_to={tmp_path}"}
+    subprocess.run([sys.executable, "-c", TRAINS_IN_CALLS_OF_TWO_LENGTHS], env=env, check=True)
+    programs = {path.name.split(".")[0] for path in tmp_path.glob("module_*_steps_*")}
+    assert len(programs) == 1, programs
 
 
 def flat(values):

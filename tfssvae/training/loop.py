@@ -182,10 +182,12 @@ def _resident_call(model, data: Data, order: Order, images, block: int, compiled
 
     @tf.function(jit_compile=compiled)
     def steps(images, labels, unfeatured, labelled_rows, unlabelled_rows, unfeatured_rows, count):
-        for index in tf.range(count):
+        index = tf.constant(0)
+        while index < count:  # tf.range would have XLA compile once for every count
             drawn = tf.gather(unfeatured, unfeatured_rows[index])
             rows = labelled_rows[index], unlabelled_rows[index]
             model.distribute_strategy.run(one_step, args=(images, labels, *rows, drawn))
+            index += 1
         return model.get_metrics_result()
 
     def call(count: int) -> dict:

@@ -69,7 +69,7 @@ def checks():
 
 
 @pytest.mark.parametrize(("estimator", "check"), checks())
-def test_scikit_learn_checks(estimator, check):
+def test_every_check_of_scikit_learn_passes(estimator, check):
     # To trace a step costs more than a few steps; batches with weights are traced in any case.
     name = check.func.__name__
     traced = name in MANY_FITS or name.startswith("check_sample_weight")

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-SETTINGS = {"rest_port": 0, "grpc_port": 0, "poll_seconds": 0.05, "max_request_mb": 1}
+SETTINGS = {"rest_port": 0, "grpc_port": 0, "max_request_mb": 1}
 BATCHING = {"batching": True, "max_batch_size": 16, "batch_timeout_ms": 20}
 PREDICT = "/v1/models/m2:predict"
 IMAGE = np.arange(64, dtype="uint8").reshape(8, 8, 1)

@@ -126,7 +126,7 @@ def test_memory_does_not_grow(folders, batching):
         gc.collect()
         return psutil.Process().memory_info().rss / 2**20
 
-    with running(folders, Settings(**settings)) as ports:
+    with running(folders, Settings(**settings, poll_seconds=0.05)) as ports:
         ask(ports, 2_000)
         before = memory()
         ask(ports, 10_000)

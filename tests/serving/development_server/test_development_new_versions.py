@@ -36,7 +36,7 @@ def test_new_versions_are_taken_up_and_broken_ones_are_not(folders, direct, tmp_
     inputs = {"images": IMAGE[None]}
     wanted = {v: outputs_of(direct, "classify", inputs, v)["probabilities"] for v in ("1", "2")}
 
-    with running({"m": root}, Settings(**SETTINGS)) as ports:
+    with running({"m": root}, Settings(**SETTINGS, poll_seconds=0.05)) as ports:
 
         def states():
             entries = send(ports, "GET", "/v1/models/m")[1]["model_version_status"]

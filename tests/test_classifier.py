@@ -1,4 +1,4 @@
-"""SSVAEClassifier: scikit-learn's own checks, and what they do not ask."""
+"""SSVAEClassifier: what scikit-learn's checks do not ask."""
 
 import pickle
 import subprocess
@@ -7,90 +7,18 @@ import sys
 import joblib
 import numpy as np
 import pytest
-import tensorflow as tf
 from sklearn.base import clone
-from sklearn.datasets import load_digits, load_wine
+from sklearn.datasets import load_wine
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import check_classifiers_classes, estimator_checks_generator
 
-from tfssvae import InputError, SSVAEClassifier, networks
+from tests.small_classifier import few_labels, quick
+from tfssvae import InputError, networks
 from tfssvae.layers import GaussianLikelihood
 
-EXPECTED_FAILURES = {
-    "check_classifiers_classes": "it uses -1 as a class; here, as in sklearn.semi_supervised, -1 "
-    "means unlabelled",
-    "check_sample_weight_equivalence_on_dense_data": "training draws minibatches: repeating a row "
-    "changes which rows meet in a batch",
-}
-
-
-MANY_FITS = {
-    "check_transformer_data_not_an_array",
-    "check_estimators_dtypes",
-    "check_pipeline_consistency",
-    "check_estimators_overwrite_params",
-    "check_classifiers_classes",
-    "check_classifiers_train",
-    "check_supervised_y_2d",
-    "check_sample_weight_equivalence_on_dense_data",
-}
-"""scikit-learn's checks that fit ten models or more; others ask most of what they ask."""
-
-
-def quick(**arguments):
-    """An estimator whose fit costs little more than the tracing of its step."""
-    return SSVAEClassifier(
-        **{
-            "epochs": 40,
-            "hidden": (16,),
-            "latent_dim": 2,
-            "learning_rate": 3e-2,
-            "random_state": 0,
-            **arguments,
-        }
-    )
-
-
-def checks():
-    """Yield scikit-learn's checks of estimators; those in `MANY_FITS` are slow tests."""
-    for estimator, check in estimator_checks_generator(quick()):
-        name = check.func.__name__
-        if name not in MANY_FITS:  # the others ask how well it fits
-            estimator.set_params(epochs=5)
-        marks = [pytest.mark.slow] if name in MANY_FITS else []
-        if name in EXPECTED_FAILURES:
-            marks.append(pytest.mark.xfail(reason=EXPECTED_FAILURES[name], strict=True))
-        arguments = "".join(f"-{key}={value}" for key, value in check.keywords.items())
-        yield pytest.param(estimator, check, id=f"{name}{arguments}", marks=marks)
-
-
-@pytest.mark.parametrize(("estimator", "check"), checks())
-def test_scikit_learn_checks(estimator, check):
-    # To trace a step costs more than a few steps; batches with weights are traced in any case.
-    name = check.func.__name__
-    traced = name in MANY_FITS or name.startswith("check_sample_weight")
-    tf.config.run_functions_eagerly(not traced)
-    try:
-        check(estimator)
-    finally:
-        tf.config.run_functions_eagerly(False)
-
-
 WINE = {"epochs": 200, "learning_rate": 1e-2, "hidden": (64,)}
-
-
-def few_labels(y, per_class=3, seed=0):
-    """y with all but a few labels a class replaced by -1."""
-    hidden = np.full_like(y, -1)
-    rng = np.random.default_rng(seed)
-    for k in np.unique(y):
-        rows = rng.choice(np.flatnonzero(y == k), per_class, replace=False)
-        hidden[rows] = y[rows]
-    return hidden
 
 
 @pytest.fixture(scope="module")
@@ -167,18 +95,6 @@ def test_another_process_fits_the_same_model(fitted, wine, tmp_path):
     )
 
 
-def test_images_are_accepted_and_generated_as_images():
-    images = load_digits().images.astype("uint8") * 15
-    y = load_digits().target
-    estimator = quick(epochs=3).fit(images, few_labels(y))
-    assert estimator.model_.example_shape == (8, 8, 1)
-    assert estimator.sample([3]).shape == (1, 8, 8)
-    flat = quick(epochs=3, image_shape=(8, 8)).fit(images.reshape(-1, 64), few_labels(y))
-    np.testing.assert_array_equal(
-        flat.predict(images.reshape(-1, 64)[:50]), estimator.predict(images[:50])
-    )
-
-
 def test_sample_weights_silence_labels(wine):
     x, _, few = wine
     wrong = few.copy()
@@ -219,11 +135,6 @@ def test_data_without_labels_or_with_one_class_is_refused(wine):
         quick(epochs=1).fit(x, y).sample([7])
 
 
-def test_class_labels_of_every_kind_that_leaves_minus_one_free():
-    # The check that is expected to fail above, under a name that it does not ask about -1.
-    check_classifiers_classes("LabelSpreading", quick())
-
-
 def test_text_that_looks_like_the_mark_of_unlabelled_rows_is_refused(wine):
     x, y, few = wine
     names = np.array(["barolo", "grignolino", "barbera"])
@@ -245,52 +156,6 @@ def test_features_are_clipped_to_the_limits_seen_in_fit(fitted, wine):
     limits = np.stack([x.min(0), x.max(0)])
     np.testing.assert_array_equal(fitted.predict_proba(outside), fitted.predict_proba(limits))
     np.testing.assert_allclose(fitted.scaler_.transform(limits), [[0] * 13, [1] * 13], atol=1e-12)
-
-
-@pytest.fixture(scope="module")
-def digits():
-    x, y = load_digits(return_X_y=True)
-    return x, y, few_labels(y, per_class=10)
-
-
-def test_bytes_are_pixels_whatever_values_occur(digits):
-    x, _, few = digits
-    estimator = quick(epochs=3).fit(x.astype("uint8"), few)  # 0 to 16, out of 255
-    np.testing.assert_array_equal(estimator.scaler_.data_max_, 255)
-    # The same numbers mean the same, whatever their dtype.
-    np.testing.assert_allclose(
-        estimator.predict_proba(x[:50]), estimator.predict_proba(x[:50].astype("uint8")), rtol=1e-5
-    )
-    np.testing.assert_allclose(
-        estimator.predict_proba(x[:50].astype("uint8")),
-        estimator.model_.predict((x[:50] / 255).reshape(-1, 64).astype("float32"), verbose=0),
-        rtol=1e-5,
-    )
-
-
-def test_features_in_the_unit_interval_are_left_alone(digits):
-    x = digits[0] / 20
-    estimator = quick(epochs=3).fit(x, digits[2])
-    np.testing.assert_allclose(
-        estimator.predict_proba(x[:50]),
-        estimator.model_.predict(x[:50].astype("float32"), verbose=0),
-        rtol=1e-5,
-    )
-
-
-def test_other_images_than_in_fit_are_refused(digits):
-    images = digits[0].reshape(-1, 4, 16)
-    estimator = quick(epochs=1).fit(images, digits[2])
-    np.testing.assert_array_equal(estimator.predict(images[:9]), estimator.predict(digits[0][:9]))
-    with pytest.raises(InputError, match="4, 16, 1"):
-        estimator.predict(digits[0].reshape(-1, 8, 8))
-
-
-def test_rows_in_many_blocks_are_predicted_as_in_few(digits):
-    x, _, few = digits
-    estimator = quick(epochs=3).fit(x, few)
-    parts = [estimator.predict_proba(part) for part in np.array_split(x, 7)]
-    np.testing.assert_allclose(estimator.predict_proba(x), np.concatenate(parts), rtol=1e-5)
 
 
 def test_equal_weights_of_1_change_nothing(wine, fitted):
@@ -416,22 +281,6 @@ def test_names_of_columns_are_kept_and_checked(wine):
 def test_arguments_of_a_wrong_kind_are_refused(wine, arguments, message):
     with pytest.raises(InputError, match=message):
         quick(**arguments).fit(wine[0], wine[2])
-
-
-def test_it_beats_logistic_regression_on_ten_labels_per_class(digits):
-    x, y, _ = digits
-    gains = []
-    for seed in range(3):
-        few = few_labels(y, per_class=10, seed=seed)
-        known = few >= 0
-        alone = LogisticRegression(max_iter=5000).fit(x[known] / 16, y[known])
-        estimator = SSVAEClassifier(
-            epochs=60, hidden=(128, 128), latent_dim=10, learning_rate=3e-3, random_state=seed
-        ).fit(x, few)
-        hidden = x[~known], y[~known]
-        gains.append(estimator.score(*hidden) - alone.score(hidden[0] / 16, hidden[1]))
-    assert min(gains) > 0, gains
-    assert np.mean(gains) > 0.02, gains
 
 
 def test_samples_are_of_the_class_asked_for(fitted):

@@ -259,6 +259,11 @@ def test_a_truncated_model_is_one_sentence(run, tmp_path, capsys):
         assert complaint.count("\n") == 1
 
 
+def run_script(code):
+    """Run Python code in a fresh process, which must end well; return what it printed."""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+
 def test_help_and_import_do_not_load_tensorflow():
     code = (
         "import sys, tfssvae, tfssvae.cli\n"
@@ -268,9 +273,7 @@ def test_help_and_import_do_not_load_tensorflow():
         "assert not slow, slow\n"
         "print(sorted(tfssvae.METHODS))\n"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    result = run_script(code)
     assert "--labels-per-class" in result.stdout
     assert "m2" in result.stdout
     assert result.stderr == ""
@@ -283,10 +286,7 @@ def test_a_model_loads_in_a_script_that_only_imports_keras_and_tfssvae(run):
         f"model = keras.saving.load_model({str(folder / 'model.keras')!r})\n"
         "print(type(model).__name__, model.predict(tfssvae.data.load('digits').x_test[:2]).shape)\n"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert "M2 (2, 10)" in result.stdout
+    assert "M2 (2, 10)" in run_script(code).stdout
 
 
 def test_a_script_that_imports_tfssvae_before_keras_registers_its_classes(run):
@@ -299,10 +299,7 @@ def test_a_script_that_imports_tfssvae_before_keras_registers_its_classes(run):
         "tfssvae.models.register()\n"
         "print(type(keras.saving.load_model(path)).__name__)\n"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    *refused, loaded = result.stdout.splitlines()
+    *refused, loaded = run_script(code).stdout.splitlines()
     assert refused[0].startswith("Could not locate class 'M2'"), "what the documentation names"
     assert loaded == "M2"
 

@@ -19,9 +19,8 @@ from tfssvae.regularizers import MIER
 from tfssvae.report import compare as page_of_comparison
 from tfssvae.report import comparison
 from tfssvae.report.comparison import compare, numbers
-from tfssvae.report.groups import Finished, Group, differing, find_runs, grouped
+from tfssvae.report.groups import Finished, differing, find_runs, grouped
 from tfssvae.report.measures import measure_of
-from tfssvae.report.same_data import signature
 
 PLAIN = {0: 0.80, 1: 0.90, 2: 0.85}
 BETTER = {0: 0.82, 1: 0.91, 2: 0.88, 3: 0.99}
@@ -261,43 +260,6 @@ def test_a_single_pair_has_no_interval(made):
     assert "+2.00 points, n = 1" in text
 
 
-def data_like(**changes):
-    x, y = np.arange(24.0).reshape(6, 2, 2) / 24, np.arange(6) % 2
-    values = {"x": x, "y": y, "x_test": x, "y_test": y, "seed": 0, **changes}
-    return data.from_arrays(**values)
-
-
-SAME = {
-    "other labels shown": {"labels_per_class": 1, "seed": 3},
-    "other training images": {"x": np.zeros((6, 2, 2))},
-    "clusters": {"clusters": 3},
-}
-OTHER = {
-    "examples": {"x_test": np.zeros((2, 2, 2)), "y_test": [0, 1]},
-    "images": {"x_test": np.zeros((6, 2, 2))},
-    "labels": {"y_test": 1 - np.arange(6) % 2},
-    "classes": {"class_names": ["a", "b"]},
-    "pixels": {"binarize": "dynamic"},
-}
-
-
-@pytest.mark.parametrize("change", SAME)
-def test_what_leaves_the_test_data_as_they_are(change):
-    assert signature(data_like()) == signature(data_like(**SAME[change]))
-
-
-@pytest.mark.parametrize("change", OTHER)
-def test_what_makes_other_test_data(change):
-    one, two = signature(data_like()), signature(data_like(**OTHER[change]))
-    assert any(one[part] != two[part] for part in one)
-
-
-def test_pixels_that_the_seed_draws_are_the_same_test_data():
-    one, two = (signature(data_like(binarize="fixed", seed=seed)) for seed in (0, 1))
-    assert one == two
-    assert one != signature(data_like(binarize="round"))
-
-
 def test_what_cannot_be_compared_is_one_sentence(made, tmp_path, capsys):
     one = made / "plain-seed0"
     rng = np.random.default_rng(0)
@@ -322,47 +284,6 @@ def test_what_cannot_be_compared_is_one_sentence(made, tmp_path, capsys):
         complaint = capsys.readouterr().err
         assert message in complaint
         assert complaint.count("\n") == 1
-
-
-def test_measures_are_called_as_people_call_them():
-    assert measure_of("kl_z2").title == "KL of z2 from its prior, nats"
-    assert measure_of("something_new").title == "something new"
-
-
-@pytest.mark.parametrize(
-    ("key", "found", "expected"),
-    [
-        ("accuracy", (-0.01, 0.005, (-0.02, 0.0)), "-1.00 ± 0.50 [-2.00, 0.00] points"),
-        ("accuracy", (-3e-4, 4e-5, (-4e-4, -1e-4)), "-0.0300 ± 0.0040 [-0.0400, -0.0100] points"),
-        ("log_loss", (-0.26, 0.12, (-0.77, 0.25)), "-0.26 ± 0.12 [-0.77, +0.25]"),
-        ("unlabelled_bound", (-1e-4, 0.03, (-0.1, 0.1)), "0.000 ± 0.030 [-0.100, +0.100]"),
-        ("seconds", (2340.4, 123.4, (0.4, 4680.4)), "+2340 ± 123 [0, +4680]"),
-        ("accuracy", (0.0, 0.0, (0.0, 0.0)), "0.00 points"),
-        ("something_new", (0.0, None, None), "0"),
-        ("log_loss", (0.5, None, None), "+0.5000"),
-        ("log_loss", (-1e-6, None, None), "-0.0000010"),
-        ("accuracy", (0.01, 0.0, (0.01, 0.01)), "+1.00 ± 0.00 [+1.00, +1.00] points"),
-    ],
-)
-def test_a_difference_has_the_digits_of_its_standard_error(key, found, expected):
-    assert measure_of(key).difference(*found) == expected
-
-
-@pytest.mark.parametrize(
-    ("key", "other", "is_left_out"),
-    [
-        ("seconds", {0: 3.0, 1: 9.0}, True),
-        ("labels_alone", {0: 0.5, 1: 0.75}, True),
-        ("labels_alone", {0: 0.25, 1: 1.0}, False),  # of another mean, or of one: other classifiers
-        ("accuracy", {0: 0.5, 1: 0.75}, False),
-    ],
-)
-def test_what_no_setting_decides_has_no_interval(key, other, is_left_out):
-    row = comparison.Row(measure_of(key), [{0: 0.5, 1: 0.75}, other])
-    groups = [Group(name, {}, []) for name in "ab"]
-    found = comparison.Comparison(groups, {}, [row])
-    assert page_of_comparison.figures_table(found).rows
-    assert bool(page_of_comparison.differences_table(found).rows) != is_left_out
 
 
 def test_how_often_lines_agree_by_chance():

@@ -29,7 +29,7 @@ def step(layer, x, weight, jit=False):
     return [np.asarray(v, np.float32) for v in (y, *gradients, *layer.non_trainable_weights)]
 
 
-def compare(ours, other, tolerance):
+def assert_equal_steps(ours, other, tolerance):
     for one, two in zip(ours, other, strict=True):
         np.testing.assert_allclose(one, two, rtol=tolerance, atol=tolerance * np.abs(two).max())
 
@@ -41,7 +41,7 @@ def test_training_is_keras_batch_normalisation(shape, jit):
     weight = RNG.normal(size=shape).astype("float32")
     ours = step(layers.BatchNormalization(0.9), x, weight, jit)
     keras_own = step(keras.layers.BatchNormalization(momentum=0.9), x, weight)
-    compare(ours, keras_own, 1e-3 if shape == (2, 1, 1, 3) else 2e-5)
+    assert_equal_steps(ours, keras_own, 1e-3 if shape == (2, 1, 1, 3) else 2e-5)
 
 
 def test_half_precision_normalises_in_float32():
@@ -52,7 +52,7 @@ def test_half_precision_normalises_in_float32():
         keras.layers.BatchNormalization(momentum=0.9, dtype="mixed_bfloat16"), x, weight
     )
     assert np.isfinite(np.concatenate([value.ravel() for value in ours])).all()
-    compare(ours, keras_own, 1e-2)
+    assert_equal_steps(ours, keras_own, 1e-2)
 
 
 def test_images_are_fused_and_all_else_is_not():

@@ -6,21 +6,19 @@ import logging
 import pickle
 import shutil
 
-import keras
 import numpy as np
 import psutil
 import pytest
 import tensorflow as tf
 from PIL import Image
 
-import tfssvae
+from tests.data.same_training import assert_same_training
 from tfssvae.checks import InputError
 from tfssvae.cli import main
 from tfssvae.data import load
 from tfssvae.data.arrays import make_source
 from tfssvae.data.convert import convert
 from tfssvae.data.shards import ShardedImages, read_shards, write_shards
-from tfssvae.training import train
 from tfssvae.training.loop import _resident_images
 
 RNG = np.random.default_rng(0)
@@ -110,17 +108,7 @@ def test_images_that_do_not_fit_stay_in_their_files(digits, monkeypatch):
 
 @pytest.mark.parametrize("driver", ["loop", "streamed loop", "fit"])
 def test_training_sees_the_same_batches(digits, driver):
-    weights = []
-    for data in digits:
-        model = tfssvae.models.M2(data.input_shape, 10, 2, (8,), seed=1)
-        model.compile(keras.optimizers.Adam(1e-3))
-        if driver == "fit":
-            model.fit(data.train(20, 100), epochs=1, verbose=0)
-        else:
-            train(model, data, 1, 20, 100, resident=driver == "loop", verbose=0)
-        weights.append(model.get_weights())
-    for one, other in zip(*weights, strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert_same_training(digits, driver, resident=driver == "loop")
 
 
 def test_batches_are_made_without_a_warning(digits):

@@ -2,6 +2,10 @@
 
 import numpy as np
 
+N, SHARDS = 1000, 20  # more files than tfds reads by turns, and more rows in each than at a turn
+IMAGES = np.random.default_rng(0).integers(0, 256, (N, 4, 5, 1), dtype=np.uint8)
+LABELS = np.arange(N) % 3
+
 
 def store(data_dir, name, features, shards=1, shuffled=False, **splits):
     """Write rows, dictionaries, as a data set that tfds has prepared."""
@@ -37,3 +41,13 @@ def rows(images, labels):
         {"image": x, "label": np.int64(y), "kind": np.int64(y + 2), "word": b"w"}
         for x, y in zip(images, labels, strict=True)
     ]
+
+
+def features(image):
+    """Return the features of such rows, of three classes and of images that `image` describes."""
+    return lambda f: {
+        "image": f.Image(**image),
+        "label": f.ClassLabel(names=["a", "b", "c"]),
+        "kind": f.Scalar(np.int64),
+        "word": f.Text(),
+    }

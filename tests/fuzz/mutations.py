@@ -23,7 +23,10 @@ VALUES = st.recursive(
 
 
 def found_or_refused(load):
-    """Return what a loader finds, or None where it refuses with one sentence."""
+    """Return what a loader finds, or None where it refuses with one sentence.
+
+    No other error is caught: one that a loader lets out fails the test.
+    """
     try:
         return load()
     except InputError as error:

@@ -93,7 +93,9 @@ def test_configurations_and_their_data(copy):
         (copy / "config.json").write_bytes(content)
         config = found_or_refused(lambda: read_config(copy))
         if config is not None:
-            found_or_refused(lambda: load_run_data(copy, config))
+            assert config["method"] in tfssvae.METHODS
+            data = found_or_refused(lambda: load_run_data(copy, config))
+            assert data is None or len(data.x_train) == len(data.hidden_labels)
 
     search()
 
@@ -108,7 +110,8 @@ def test_models_of_configurations(copy):
         (copy / "config.json").write_text(json.dumps(content))
         config = found_or_refused(lambda: read_config(copy))
         if config is not None:
-            found_or_refused(lambda: build(config, data))
+            model = found_or_refused(lambda: build(config, data))
+            assert model is None or type(model) is tfssvae.METHODS[config["method"]]
 
     search()
 
@@ -119,7 +122,8 @@ def test_metrics(copy):
     @given(changed(path))
     def search(content):
         path.write_bytes(content)
-        found_or_refused(lambda: checked_json.read_metrics(path))
+        metrics = found_or_refused(lambda: checked_json.read_metrics(path))
+        assert metrics is None or {"seconds", "history", "environment"} <= set(metrics)
 
     search()
 
@@ -144,7 +148,8 @@ def test_weights_of_checkpoints(copy):
     @given(changed_bytes(path.read_bytes()))
     def search(content):
         path.write_bytes(content)
-        found_or_refused(lambda: restore_latest(model, copy / "checkpoints"))
+        state = found_or_refused(lambda: restore_latest(model, copy / "checkpoints"))
+        assert state is None or state["step"] == 1
 
     search()
 
@@ -205,7 +210,8 @@ TEXTS_OF_VALUES = st.one_of(
 def test_settings_on_the_command_line():
     @given(st.lists(st.one_of(st.text(max_size=20), TEXTS_OF_VALUES.map("a=".__add__))))
     def search(pairs):
-        found_or_refused(lambda: assignments(pairs))
+        found = found_or_refused(lambda: assignments(pairs))
+        assert found is None or set(found) == {pair.partition("=")[0] for pair in pairs}
 
     search()
 
@@ -221,6 +227,7 @@ def test_parts_on_the_command_line(option):
 
     @given(st.sampled_from(sorted(known)), st.lists(setting, max_size=3))
     def search(name, chosen):
-        found_or_refused(lambda: part(f"--{option}", f"{name}:{','.join(chosen)}", known))
+        found = found_or_refused(lambda: part(f"--{option}", f"{name}:{','.join(chosen)}", known))
+        assert found is None or type(found) is known[name]
 
     search()

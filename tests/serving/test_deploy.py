@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from fake_serving import Backend, GrpcServer, RestServer
 from google.protobuf import (
     descriptor_pb2,
     descriptor_pool,
@@ -20,6 +19,7 @@ from google.protobuf import (
 from tensorflow_serving.config import model_server_config_pb2
 
 import tfssvae
+from tests.serving.fake_serving import Backend, GrpcServer, RestServer
 from tfssvae.serving import Client, export
 
 ROOT = Path(__file__).parents[2]

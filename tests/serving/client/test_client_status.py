@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.serving.client.model_and_addresses import NAME, address, free_port
-from tests.serving.fake_serving import SERVERS
+from tests.serving.fake_serving import SERVERS, Refusal
 from tfssvae.serving import Client, ServingError
 from tfssvae.serving.client import VersionStatus
 
@@ -79,3 +79,21 @@ def test_waiting_in_vain_says_what_the_server_said(client, backend):
         client.wait_until_ready(0.5)
     assert error.value.code == "DEADLINE_EXCEEDED"
     assert 0.4 < time.monotonic() - start < 8
+
+
+def test_an_answer_says_more_than_a_request_that_the_end_of_the_wait_cut_off(
+    client, backend, monkeypatch
+):
+    answers, ended = [Refusal("NOT_FOUND", "Servable not found")], threading.Event()
+
+    def describe(spec):
+        if answers:
+            raise answers.pop()
+        ended.wait(10)
+        raise Refusal("NOT_FOUND", "too late")
+
+    monkeypatch.setattr(backend, "describe", describe)
+    with pytest.raises(ServingError, match=r"last answer: .*Servable not found"):
+        client.wait_until_ready(0.6)
+    assert not answers
+    ended.set()

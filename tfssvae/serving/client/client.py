@@ -190,7 +190,9 @@ class Client:
                 self._describe(min(_LONGEST_POLL, deadline.left()))
                 return
             except ServingError as error:
-                last = error
+                # An answer says more than a request that the end of this wait cut off.
+                if last is None or error.code != "DEADLINE_EXCEEDED":
+                    last = error
             time.sleep(max(0.0, min(_POLL_PAUSE, deadline.left())))
         raise ServingError(
             "DEADLINE_EXCEEDED",

@@ -176,6 +176,15 @@ def test_another_environment_is_said_and_no_obstacle(tmp_path):
     assert len(json.loads(path.read_text())) == 1, "what cannot be read begins anew"
 
 
+@pytest.fixture
+def interruptible():
+    """Children heed SIGINT, also where the tests run in the background and inherit that none do."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(
     ("number", "code"),
     [
@@ -188,19 +197,22 @@ def test_a_run_at_work_is_claimed_and_told_to_stop_says_how_to_continue(
 ):
     folder = tmp_path / "it's a run"
     command = [*TRAIN, "--epochs", "9999", "--json", "--out", str(folder)]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "tfssvae", *command],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    assert process.stdout is not None
-    while json.loads(process.stdout.readline())["event"] != "epoch":
-        pass
-    assert main(["train", "--resume", str(folder)]) == 2
-    assert "another process is training" in last_error(capsys)
-    os.kill(process.pid, number)
-    printed, complaint = process.communicate(timeout=60)
+    ) as process:
+        try:
+            assert process.stdout is not None
+            while json.loads(process.stdout.readline())["event"] != "epoch":
+                pass
+            assert main(["train", "--resume", str(folder)]) == 2
+            assert "another process is training" in last_error(capsys)
+            os.kill(process.pid, number)
+            printed, complaint = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == code
     *_, interrupted, error = map(json.loads, printed.splitlines())
     assert interrupted["command"] == f"tfssvae train --resume '{tmp_path}/it'\"'\"'s a run'"

@@ -531,6 +531,30 @@ class SemiSupervisedVAE(keras.Model):
 
     # Saving ------------------------------------------------------------------------------------
 
+    def save(self, filepath, *args, **kwargs):
+        """Save the model with its optimizer to one `.keras` file; as in Keras.
+
+        Raises:
+            InputError: the old HDF5 format is asked for.
+        """
+        if str(filepath).endswith((".h5", ".hdf5")):  # Keras's writer fails with a riddle
+            raise checks.InputError(
+                f"{filepath}: a model with parts of its own does not fit into HDF5: save it as "
+                ".keras, or its weights alone with save_weights as .weights.h5"
+            )
+        super().save(filepath, *args, **kwargs)
+
+    def export(self, filepath, *args, **kwargs):
+        """Refuse Keras's export, which knows the class probabilities alone, and of floats.
+
+        Raises:
+            InputError: always; `tfssvae.serving.export` is how a model is exported.
+        """
+        raise checks.InputError(
+            f"write tfssvae.serving.export(model, {str(filepath)!r}) instead of model.export: its "
+            "SavedModel has a named signature for each thing that the model does, and takes uint8"
+        )
+
     def get_config(self) -> dict:
         """Return every constructor argument; networks and other parts as their own configs."""
         config = super().get_config()

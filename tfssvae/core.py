@@ -104,23 +104,23 @@ class SemiSupervisedVAE(keras.Model):
 
     def predict_logits(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Return unnormalised log q(y|x), (batch, K), for images in [0, 1]."""
-        raise NotImplementedError
+        raise _not_implemented(self, "predict_logits")
 
     def posterior_mean(self, x: tf.Tensor) -> tf.Tensor:
         """Return the posterior mean of the latent code, (batch, d)."""
-        raise NotImplementedError
+        raise _not_implemented(self, "posterior_mean")
 
     def expected_image(self, x: tf.Tensor) -> tf.Tensor:
         """Return the reconstruction, (batch, *input_shape) in [0, 1]."""
-        raise NotImplementedError
+        raise _not_implemented(self, "expected_image")
 
     def sample_images(self, labels: tf.Tensor, noise: Noise) -> tf.Tensor:
         """Return one expected image per label, (batch, *input_shape) in [0, 1]."""
-        raise NotImplementedError
+        raise _not_implemented(self, "sample_images")
 
     def log_weights(self, x: tf.Tensor, num_samples: int, noise: Noise) -> tf.Tensor:
         """Return log p(x, latents) - log q(latents|x), (batch, num_samples), nats."""
-        raise NotImplementedError
+        raise _not_implemented(self, "log_weights")
 
     @classmethod
     def default_weights(cls) -> dict[str, Weight]:
@@ -575,6 +575,13 @@ class SemiSupervisedVAE(keras.Model):
 
 
 _ATTRIBUTES = {"input_shape": "example_shape", "weights": "weight_settings"}  # Keras owns the names
+
+
+def _not_implemented(model: SemiSupervisedVAE, name: str) -> NotImplementedError:
+    return NotImplementedError(
+        f"{type(model).__name__} has no {name} of its own: SemiSupervisedVAE.{name} says what a "
+        "method returns there"
+    )
 
 
 def constructor_arguments(cls: type) -> list[str]:

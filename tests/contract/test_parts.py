@@ -121,6 +121,15 @@ def test_formats_that_keras_cannot_write_are_refused_with_what_to_write(tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_users_own_method_lacks_is_named():
+    class Half(M2):
+        log_weights = tfssvae.SemiSupervisedVAE.log_weights
+
+    model = Half((8, 8, 1), K, latent_dim=2, hidden=(8,))
+    with pytest.raises(NotImplementedError, match="Half has no log_weights of its own"):
+        model.log_likelihood(np.zeros((1, 8, 8, 1), "uint8"), num_samples=1, verbose=0)
+
+
 def test_an_unknown_method_is_no_attribute():
     with pytest.raises(AttributeError, match="METHODS has no class 'M3': known: VAE, M1, M2, "):
         _ = tfssvae.models.M3

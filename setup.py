@@ -43,6 +43,9 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     packages=find_packages(include=["tfssvae", "tfssvae.*"]),
+    # Makes `pip install -e .` put this folder on the path. Without it a script beside a checkout
+    # that is called tfssvae would import the checkout's folder as an empty package.
+    package_dir={"": "."},
     package_data={"tfssvae": ["py.typed", "serving/development/page/*"]},
     python_requires=">=3.10,<3.14",
     install_requires=[

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 _BLOCK_BYTES = 1 << 26  # 64 MiB: bounds the temporary copies made of large arrays
+_ROUNDING = 1e-6  # by which scaling in float32, or scikit-learn's MinMaxScaler, may miss 0 and 1
 _SHOWN_NAMES = 20
 
 
@@ -70,7 +71,8 @@ def check_images(x: ArrayLike, name: str = "x", shape: Sequence[int] | None = No
 
     Args:
         x: table (n, d), grey images (n, h, w) or images (n, h, w, c). uint8 stays as it is, bool
-            becomes 0 and 255, other integers must be in 0..255, floats must be in 0..1.
+            becomes 0 and 255, other integers must be in 0..255, floats must be in 0..1; beyond by
+            a rounding error of at most 1e-6 they become 0 or 1.
         name: how messages call the array.
         shape: expected shape of one example; (28, 28) means (28, 28, 1).
 
@@ -281,9 +283,10 @@ def _as_pixels(x: NDArray[Any], name: str) -> NDArray[Any]:
         return np.multiply(x, np.uint8(255), dtype=np.uint8)
     low, high = _limits(x, name)
     if x.dtype.kind == "f":
-        if low < 0 or high > 1:
+        if low < -_ROUNDING or high > 1 + _ROUNDING:
             raise InputError(_range_message(low, high, name))
-        return x.astype(np.float32, copy=False)
+        x = x.astype(np.float32, copy=False)
+        return x if low >= 0 and high <= 1 else np.clip(x, 0, 1)
     if low < 0 or high > 255:
         raise InputError(
             f"{name} has integers from {low} to {high}, pixels must be in 0..255:"
@@ -318,14 +321,14 @@ def _not_finite_message(x: NDArray[Any], name: str) -> str:
 
 def _range_message(low: float, high: float, name: str) -> str:
     if low >= 0:
-        what_to_do = (
-            "divide by 255" if high <= 255 else "divide by the largest possible value"
-        ) + " (or pass 8-bit images as uint8)"
+        what_to_do = "divide by the largest possible value"
+        if 2 < high <= 255:  # what is hardly above 1 is no 8-bit image
+            what_to_do = "divide by 255 (or pass 8-bit images as uint8)"
     elif low >= -1 and high <= 1:
         what_to_do = f"use ({name} + 1) / 2"
     else:
         what_to_do = f"use ({name} - low) / (high - low) with the limits of your data"
-    return f"{name} has floats from {low:g} to {high:g}, they must be in 0..1: {what_to_do}."
+    return f"{name} has floats from {low:.7g} to {high:.7g}, they must be in 0..1: {what_to_do}."
 
 
 def _from_one_hot(y: NDArray[Any], num_classes: int | None, name: str) -> NDArray[Any]:

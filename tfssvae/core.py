@@ -104,23 +104,23 @@ class SemiSupervisedVAE(keras.Model):
 
     def predict_logits(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Return unnormalised log q(y|x), (batch, K), for images in [0, 1]."""
-        raise NotImplementedError
+        raise _not_implemented(self, "predict_logits")
 
     def posterior_mean(self, x: tf.Tensor) -> tf.Tensor:
         """Return the posterior mean of the latent code, (batch, d)."""
-        raise NotImplementedError
+        raise _not_implemented(self, "posterior_mean")
 
     def expected_image(self, x: tf.Tensor) -> tf.Tensor:
         """Return the reconstruction, (batch, *input_shape) in [0, 1]."""
-        raise NotImplementedError
+        raise _not_implemented(self, "expected_image")
 
     def sample_images(self, labels: tf.Tensor, noise: Noise) -> tf.Tensor:
         """Return one expected image per label, (batch, *input_shape) in [0, 1]."""
-        raise NotImplementedError
+        raise _not_implemented(self, "sample_images")
 
     def log_weights(self, x: tf.Tensor, num_samples: int, noise: Noise) -> tf.Tensor:
         """Return log p(x, latents) - log q(latents|x), (batch, num_samples), nats."""
-        raise NotImplementedError
+        raise _not_implemented(self, "log_weights")
 
     @classmethod
     def default_weights(cls) -> dict[str, Weight]:
@@ -531,6 +531,30 @@ class SemiSupervisedVAE(keras.Model):
 
     # Saving ------------------------------------------------------------------------------------
 
+    def save(self, filepath, *args, **kwargs):
+        """Save the model with its optimizer to one `.keras` file; as in Keras.
+
+        Raises:
+            InputError: the old HDF5 format is asked for.
+        """
+        if str(filepath).endswith((".h5", ".hdf5")):  # Keras's writer fails with a riddle
+            raise checks.InputError(
+                f"{filepath}: a model with parts of its own does not fit into HDF5: save it as "
+                ".keras, or its weights alone with save_weights as .weights.h5"
+            )
+        super().save(filepath, *args, **kwargs)
+
+    def export(self, filepath, *args, **kwargs):
+        """Refuse Keras's export, which knows the class probabilities alone, and of floats.
+
+        Raises:
+            InputError: always; `tfssvae.serving.export` is how a model is exported.
+        """
+        raise checks.InputError(
+            f"write tfssvae.serving.export(model, {str(filepath)!r}) instead of model.export: its "
+            "SavedModel has a named signature for each thing that the model does, and takes uint8"
+        )
+
     def get_config(self) -> dict:
         """Return every constructor argument; networks and other parts as their own configs."""
         config = super().get_config()
@@ -551,6 +575,13 @@ class SemiSupervisedVAE(keras.Model):
 
 
 _ATTRIBUTES = {"input_shape": "example_shape", "weights": "weight_settings"}  # Keras owns the names
+
+
+def _not_implemented(model: SemiSupervisedVAE, name: str) -> NotImplementedError:
+    return NotImplementedError(
+        f"{type(model).__name__} has no {name} of its own: SemiSupervisedVAE.{name} says what a "
+        "method returns there"
+    )
 
 
 def constructor_arguments(cls: type) -> list[str]:

@@ -47,4 +47,5 @@ class Registry(Mapping):
         for name, path in self._paths.items():
             if path.partition(":")[2] == attribute:
                 return self[name]
-        raise AttributeError(f"{self._title} has no {attribute!r}")
+        known = ", ".join(self.class_names())
+        raise AttributeError(f"{self._title} has no class {attribute!r}: known: {known}")

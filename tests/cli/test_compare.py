@@ -120,6 +120,7 @@ def test_options_that_change_nothing_are_not_set_and_no_labels_are_no_default():
         (("/x/a", "/x/b", "/x/c"), ["m2 epochs=2", "m2 epochs=9"]),
         (("/x/t-0/seed-0", "/x/t-0/seed-1", "/x/t-1/seed-0"), ["t-0", "t-1"]),
         (("/a/t/seed-0", "/a/t/seed-1", "/b/t/seed-0"), ["m2 epochs=2", "m2 epochs=9"]),
+        (("/x/runs/seed0", "/x/runs/seed1", "/x/runs/b"), ["m2 epochs=2", "m2 epochs=9"]),
     ],
 )
 def test_groups_are_called_as_their_folders_are_or_after_their_settings(folders, expected):

@@ -135,6 +135,20 @@ def array_run(folder, name="m2", likelihood="bernoulli", seed=0, history=HISTORY
     return make_run(folder, settings, name, history, likelihood=likelihood)
 
 
+def test_the_bound_of_all_batches_is_one_call_and_so_traced_once(trained, monkeypatch):
+    monkeypatch.setattr("tfssvae.report.run._BATCH", 50)  # 359 rows: the last has 9
+    traced = []
+    bound = evaluation.unlabelled_bound
+    monkeypatch.setattr(evaluation, "unlabelled_bound", lambda *a: traced.append(a) or bound(*a))
+    run = load(trained, print)
+    ((model, _, batch_size),) = traced
+    assert batch_size == 50
+    assert run.bounds.mean() == pytest.approx(
+        model.evaluate(run.data.test(50), return_dict=True, verbose=0)["monitor/unlabelled_bound"],
+        rel=1e-5,
+    )
+
+
 def test_colour_images_of_one_class(tmp_path):
     run, titles = titles_of(
         array_run(tmp_path / "colour", shape=(4, 4, 3), y_test=np.zeros(12, int))

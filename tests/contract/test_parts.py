@@ -112,6 +112,29 @@ def test_a_layers_own_penalty_is_a_term_of_its_own(data):
     assert float(logs["network_losses"]) == pytest.approx(expected, rel=1e-5)
 
 
+def test_formats_that_keras_cannot_write_are_refused_with_what_to_write(tmp_path):
+    model = M2((8, 8, 1), K, latent_dim=2, hidden=(8,))
+    with pytest.raises(tfssvae.InputError, match=r"m\.h5: .*save it as \.keras"):
+        model.save(tmp_path / "m.h5")
+    with pytest.raises(tfssvae.InputError, match=r"tfssvae\.serving\.export\(model, '.*/out'\)"):
+        model.export(tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_users_own_method_lacks_is_named():
+    class Half(M2):
+        log_weights = tfssvae.SemiSupervisedVAE.log_weights
+
+    model = Half((8, 8, 1), K, latent_dim=2, hidden=(8,))
+    with pytest.raises(NotImplementedError, match="Half has no log_weights of its own"):
+        model.log_likelihood(np.zeros((1, 8, 8, 1), "uint8"), num_samples=1, verbose=0)
+
+
+def test_an_unknown_method_is_no_attribute():
+    with pytest.raises(AttributeError, match="METHODS has no class 'M3': known: VAE, M1, M2, "):
+        _ = tfssvae.models.M3
+
+
 def test_a_hundred_classes_and_tables_of_numbers():
     rng = np.random.default_rng(0)
     x, y = rng.uniform(size=(300, 20)).astype("float32"), np.arange(300) % 100

@@ -67,7 +67,7 @@ def test_without_the_messages_the_export_says_so(images, tmp_path, monkeypatch, 
     model = tfssvae.models.M2((8, 8, 1), 10, latent_dim=4, hidden=(16,))
     with caplog.at_level(logging.WARNING, "tfssvae"):
         path = export(model, tmp_path, examples=images)
-    assert "pip install tfssvae[serving]" in caplog.text
+    assert "pip install 'tfssvae[serving]'" in caplog.text
     assert not (path / warm_up.FILE).exists()
 
 

@@ -74,7 +74,7 @@ def convert(
     rows = len(source.y_train) + (0 if source.y_test is None else len(source.y_test))
     size = sum(file.stat().st_size for file in folder.iterdir())
     path = shlex.quote(str(folder))
-    say(f"{rows:,} rows, {size / 2**20:,.0f} MiB: tfssvae train METHOD --data {path}")
+    say(f"{rows:,} rows, {size / 2**20:,.1f} MiB: tfssvae train METHOD --data {path}")
     return folder
 
 

@@ -221,7 +221,8 @@ def _names(groups: Sequence[Sequence[Finished]], settings: Sequence[dict[str, An
     """Return a name for each group: what its folders are called but for the seed, if it is one."""
     stems = [{_own_name(run) for run in runs} for runs in groups]
     names = [min(stem) if len(stem) == 1 else "" for stem in stems]
-    if all(names) and len(set(names)) == len(names):
+    mixed = any(_in_folder_of_others(runs, groups) for runs in groups)
+    if all(names) and len(set(names)) == len(names) and not mixed:
         return names
     different = [
         name
@@ -249,10 +250,24 @@ def _told_apart(names: Sequence[str], asides: Sequence[str]) -> list[str]:
     ]
 
 
+def _in_folder_of_others(runs: Sequence[Finished], groups: Sequence[Sequence[Finished]]) -> bool:
+    """Whether folders that say nothing but the seed lie beside those of another group."""
+    parents = {run.folder.resolve().parent for run in runs if not _stem(run)}
+    return any(
+        run.folder.resolve().parent in parents
+        for others in groups
+        for run in others
+        if others is not runs
+    )
+
+
 def _own_name(run: Finished) -> str:
     """Return what a run's folder is called but for the seed; of a folder of seeds, what that is."""
-    folder = run.folder.resolve()
-    return _SEED.sub("", folder.name) or folder.parent.name
+    return _stem(run) or run.folder.resolve().parent.name
+
+
+def _stem(run: Finished) -> str:
+    return _SEED.sub("", run.folder.resolve().name)
 
 
 def _last(name: str) -> str:

@@ -155,10 +155,10 @@ def _measured(run: Run, say: Callable[[str], None]) -> Run:
 def _bounds(run: Run) -> NDArray[np.float32] | None:
     """Return the bound of each example, None where the method has none or it is no number."""
     batches = getattr(run.data, run.part)(_BATCH)
+    # The rows that `evaluate` sees, dynamic binarisation included.
+    x = np.concatenate([x.numpy() for x, _ in batches])
     try:
-        # Batch by batch as `evaluate` sees them, dynamic binarisation included.
-        found = [evaluation.unlabelled_bound(run.model, x.numpy()) for x, _ in batches]
+        bounds = evaluation.unlabelled_bound(run.model, x, _BATCH)
     except InputError:
         return None
-    bounds = np.concatenate(found)
     return bounds if np.isfinite(bounds).all() else None

@@ -163,8 +163,9 @@ def _describe(config: dict[str, Any], model, data: Data) -> str:
     unfeatured = f" + {config['unfeatured']} unfeatured" if config.get("unfeatured") else ""
     replicas = config.get("replicas", 1)
     shared = f", {replicas} replicas" if replicas > 1 else ""
+    epochs = "1 epoch" if config["epochs"] == 1 else f"{config['epochs']} epochs"
     return (
-        f"{config['method']}: {parameters:,} parameters, {config['epochs']} epochs of "
+        f"{config['method']}: {parameters:,} parameters, {epochs} of "
         f"{order_of(config, data).steps_per_epoch} steps, {config['labelled']} labelled + "
         f"{config['unlabelled']} unlabelled{unfeatured} a step, {config['precision']}, "
         f"{config['driver']}{shared}"

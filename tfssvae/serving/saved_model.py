@@ -103,7 +103,7 @@ def export(
         seen = as_dtype(check_images(examples, "examples", model.example_shape), "uint8")
     origin = _checked_json(provenance)
     if seen is not None and not can_write():
-        _LOG.warning("no warm-up requests are written: pip install tfssvae[serving]")
+        _LOG.warning("no warm-up requests are written: pip install 'tfssvae[serving]'")
 
     def write(path: Path) -> None:
         signatures = make_signatures(model, dtypes, samples)

@@ -14,6 +14,7 @@ from tfssvae.batch import Batch, make_batch
 from tfssvae.layers import Augmentation, scale_images
 from tfssvae.noise import Noise
 from tfssvae.part_optimizer import PartOptimizer, accumulation_steps
+from tfssvae.progress_bar import with_progress_bar
 from tfssvae.replicas import with_shared_overflow
 from tfssvae.trackers import NamedMeans
 from tfssvae.weights import Weight, is_one, resolve_weights, weight_at
@@ -459,27 +460,42 @@ class SemiSupervisedVAE(keras.Model):
             self.reset_metrics()
         self._prepared = True
 
-    def fit(self, x=None, y=None, *args, **kwargs):
-        """Train; as in Keras. Batches of `data.train()` follow the model's own count of steps."""
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        **kwargs,
+    ):
+        """Train; as in Keras. Batches of `data.train()` follow the model's own count of steps.
+
+        On a terminal the progress bar shows no more terms than fit into its line; all are shown
+        at the end of each epoch.
+        """
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # Keras warns when it has no say in the order
         position = getattr(x, "position", None)
         self.check_shares(getattr(x, "rows_per_step", {}))
+        callbacks = callbacks or []
+        if verbose and not isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks = with_progress_bar(callbacks)
         if position is not None and kwargs.get("steps_per_epoch"):
             x = x.from_step(int(self.steps_done.numpy()))  # Keras's epochs are not those of x
         elif position is not None:
             follow = keras.callbacks.LambdaCallback(
                 on_epoch_begin=lambda epoch, logs: position.assign(self.steps_done.value)
             )
-            callbacks = kwargs.get("callbacks") or []
             if isinstance(callbacks, keras.callbacks.CallbackList):
                 callbacks.append(follow)
             else:
-                kwargs["callbacks"] = [follow, *tf.nest.flatten(callbacks)]
+                callbacks = [follow, *tf.nest.flatten(callbacks)]
         x, y = self._checked_arrays(x, y)
         if self.compiled:
             self.prepare()
-        return super().fit(x, y, *args, **kwargs)
+        return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Create what Keras would create from its first batch under a strategy.

@@ -21,6 +21,7 @@ from tfssvae.data.pipeline import (
     training_order,
     unfeatured_labels,
 )
+from tfssvae.progress_bar import with_progress_bar
 from tfssvae.replicas import num_workers, of_this_replica
 
 _LOG = logging.getLogger("tfssvae")
@@ -117,9 +118,8 @@ def train(
 
     verbose = 1 if verbose == "auto" else int(verbose)
     calls = keras.callbacks.CallbackList(
-        list(tf.nest.flatten(list(callbacks))),
+        with_progress_bar(list(callbacks)) if verbose else list(tf.nest.flatten(list(callbacks))),
         add_history=True,
-        add_progbar=verbose != 0,
         verbose=verbose,
         epochs=epochs,
         steps=steps,

@@ -134,6 +134,13 @@ def test_xla_compiles_calls_of_several_lengths_once(tmp_path):
     assert len(programs) == 1, programs
 
 
+@pytest.mark.slow
+def test_many_models_may_train_in_a_process_without_a_warning(digits, caplog):
+    for _ in range(6):
+        tfssvae.training.train(small_m2(), digits, 1, **BATCH, steps_per_call="epoch", verbose=0)
+    assert "retracing" not in caplog.text
+
+
 def flat(values):
     return np.concatenate([np.ravel(value) for value in values])
 

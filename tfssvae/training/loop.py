@@ -194,7 +194,9 @@ def _resident_call(model, data: Data, order: Order, images, block: int, compiled
         # Always a whole block of rows: one shape, one trace.
         first = int(model.steps_done.numpy())
         rows = (*order.rows(first, block), order.unfeatured_rows(first, block))
-        return steps(on_each, labels, unfeatured, *map(tf.constant, rows), tf.constant(count))
+        given = (on_each, labels, unfeatured, *map(tf.constant, rows), tf.constant(count))
+        # Called directly, TensorFlow would warn of tracing where several models train in a process.
+        return steps.get_concrete_function(*given)(*given)
 
     return call
 

@@ -36,7 +36,6 @@ methods run them with `-m slow`."""
 
 LEARNING = {
     "test_unlabelled_images_help_in_every_draw",
-    "test_the_gain_is_more_than_chance",
     "test_an_unaided_method_models_the_images",
 }
 """The longest tests, which only M2 runs on every change."""

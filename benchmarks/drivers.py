@@ -99,6 +99,8 @@ def main():
     parser.add_argument("--steps", type=int, default=96, help="steps a round")
     parser.add_argument("--json", help="file for the figures")
     options = parser.parse_args()
+    if options.rounds < 1 or options.steps < 1:
+        parser.error("--rounds and --steps must be 1 or more")
     rng = np.random.default_rng(0)
     rows = LABELLED + UNLABELLED * options.steps
     x = rng.integers(0, 256, (rows, 28, 28, 1), dtype=np.uint8)

@@ -140,6 +140,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5, help="of every way")
     parser.add_argument("--json", help="file for the figures")
     options = parser.parse_args()
+    if options.batch < 1 or options.seconds <= 0:
+        parser.error("--batch must be 1 or more, and --seconds more than 0")
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (IMAGES, *SHAPE), dtype=np.uint8)
     data = tfssvae.data.from_arrays(x, None, num_classes=10)

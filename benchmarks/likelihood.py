@@ -95,6 +95,8 @@ def main() -> None:
     parser.add_argument("--json", help="file for the figures")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.samples < 1 or options.images < 1:
+        parser.error("--samples and --images must be 1 or more")
     if options.here:
         print(json.dumps(measure(options.methods[0], options.samples, options.images)))
         return
@@ -103,7 +105,7 @@ def main() -> None:
     for method in options.methods:
         command = [sys.executable, __file__, "--here", "--methods", method]
         command += ["--samples", str(options.samples), "--images", str(options.images)]
-        result = subprocess.run(command, capture_output=True, text=True, check=True)
+        result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         row = report[method] = json.loads(result.stdout.splitlines()[-1])
         print(
             f"{method:10} {row['least_mflop_per_sample']:6.2f} {row['us_per_sample']:9.2f} "

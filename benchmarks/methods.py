@@ -173,7 +173,12 @@ def main():
     parser.add_argument("--rows", nargs="+", default=NAMES, choices=NAMES)
     parser.add_argument("--rounds", type=int, default=2, help="of every row in turn")
     parser.add_argument("--steps", type=int, default=96, help="that are timed in a round")
-    parser.add_argument("--precision", default="float32", help="of tfssvae's rows")
+    parser.add_argument(
+        "--precision",
+        default="float32",
+        choices=["float32", "mixed_float16", "mixed_bfloat16"],
+        help="of tfssvae's rows",
+    )
     parser.add_argument("--measure", choices=NAMES, help=argparse.SUPPRESS)
     parser.add_argument("--json", help="file for the figures")
     options = parser.parse_args()

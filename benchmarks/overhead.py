@@ -40,6 +40,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", help="file for the figures")
     options = parser.parse_args()
+    if options.rounds < 1 or options.steps < 1:
+        parser.error("--rounds and --steps must be 1 or more")
     rng = np.random.default_rng(0)
     rows = ROWS * (options.steps + 1)
     x = rng.integers(0, 256, (rows, 8, 8, 1), dtype=np.uint8)

@@ -80,7 +80,11 @@ def main():
     parser.add_argument("--picture", help="file for the curves")
     parser.add_argument("--json", help="file for the figures")
     options = parser.parse_args()
-    data = tfssvae.data.load("mnist", labels_per_class=LABELS // 10, data_dir=options.data_dir)
+    folder = options.data_dir
+    try:
+        data = tfssvae.data.load("mnist", labels_per_class=LABELS // 10, data_dir=folder)
+    except tfssvae.InputError as error:
+        parser.error(str(error))
     print(f"{'':12} {'fell by':>9} {'float32':>9} {'bfloat16':>9} {'float16':>9} {'left out':>9}")
     curves: dict[str, dict[str, list[float]]] = {}
     for method in options.methods:

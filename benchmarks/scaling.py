@@ -17,6 +17,8 @@ import subprocess
 import sys
 from typing import Any
 
+from tfssvae import METHODS
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 LABELLED, UNLABELLED, STEPS, CLASSES = 25, 50, 32, 10
@@ -88,6 +90,8 @@ def main():
     parser.add_argument("--measure", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--json", help="file for the figures")
     options = parser.parse_args()
+    if options.rounds < 1 or options.method not in METHODS:
+        parser.error(f"--rounds must be 1 or more, --method one of {', '.join(METHODS)}")
     if not hasattr(os, "sched_setaffinity"):
         parser.error(f"{sys.platform} cannot pin a process to cores: measure on Linux")
     if options.measure:

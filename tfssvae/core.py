@@ -15,7 +15,7 @@ from tfssvae.layers import Augmentation, scale_images
 from tfssvae.noise import Noise
 from tfssvae.part_optimizer import PartOptimizer, accumulation_steps
 from tfssvae.progress_bar import with_progress_bar
-from tfssvae.replicas import with_shared_overflow
+from tfssvae.replicas import with_rows, with_shared_overflow
 from tfssvae.trackers import NamedMeans
 from tfssvae.weights import Weight, is_one, resolve_weights, weight_at
 
@@ -172,7 +172,7 @@ class SemiSupervisedVAE(keras.Model):
         blank = np.zeros((2, *self.example_shape), "float32")
         data = ({"labelled": blank[:1], "unlabelled": blank}, np.zeros(1, "int32"))
         try:
-            found = self._objective(self._batch(data, FIXED_STEP), training=False)
+            found = self._objective(self._batch(data, FIXED_STEP)[0], training=False)
         except checks.InputError:
             raise
         except (ValueError, tf.errors.InvalidArgumentError) as error:
@@ -226,35 +226,48 @@ class SemiSupervisedVAE(keras.Model):
         """Return class probabilities (batch, K) of images (uint8, or float in [0, 1])."""
         if isinstance(x, dict):  # Keras builds metrics on a training batch under a strategy
             x = x["labelled"] if "labelled" in x else x["unlabelled"]
-        return tf.nn.softmax(self.predict_logits(scale_images(x), bool(training)))
+        images, _ = with_rows(x)
+        probabilities = tf.nn.softmax(self.predict_logits(scale_images(images), bool(training)))
+        return probabilities if images is x else probabilities[: tf.shape(x)[0]]
 
     def train_step(self, data):
         """Take one optimizer step on a batch (see `batch.make_batch`); return the logs."""
-        batch = self._batch(data, self.steps_done)
+        batch, rows = self._batch(data, self.steps_done)
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         with tf.GradientTape() as tape:
             terms = self._objective(batch, training=True)
             contributions, raw = self._contributions(terms, batch)
             loss = losses.add_terms(contributions.values())
-            scaled = self.optimizer.scale_loss(loss / replicas)
+            share = tf.cast(rows > 0, tf.float32) / replicas
+            scaled = self.optimizer.scale_loss(loss * share)
         variables = self.trainable_variables
         gradients = tape.gradient(scaled, variables)
         if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
             gradients = with_shared_overflow(gradients)
         self.optimizer.apply(gradients, variables)
         self.steps_done.assign_add(1)
-        return self._report(batch, terms, contributions, raw, loss)
+        return self._report(batch, rows, terms, contributions, raw, loss)
 
     def test_step(self, data):
         """Evaluate the objective on a batch without changing weights; return the logs."""
-        batch = self._batch(data, FIXED_STEP)
+        batch, rows = self._batch(data, FIXED_STEP)
         terms = self._objective(batch, training=False)
         contributions, raw = self._contributions(terms, batch)
         loss = losses.add_terms(contributions.values())
-        return self._report(batch, terms, contributions, raw, loss)
+        return self._report(batch, rows, terms, contributions, raw, loss)
 
-    def _batch(self, data, step) -> Batch:
-        return make_batch(data, self.example_shape, self.num_classes, Noise(self.seed, step))
+    def _batch(self, data, step) -> tuple[Batch, tf.Tensor]:
+        """Return the batch and its number of rows, 0 where a blank row stands in for none."""
+        data, present = with_rows(data)
+        batch = make_batch(data, self.example_shape, self.num_classes, Noise(self.seed, step))
+        rows = tf.shape(batch.images)[0] + tf.shape(batch.unfeatured)[0]
+        if present is None:
+            return batch, rows
+        batch = batch._replace(
+            labels=tf.where(present, batch.labels, -1),
+            weights=tf.where(present, batch.weights, 0.0),
+        )
+        return batch, tf.where(present, rows, 0)
 
     def _objective(self, batch: Batch, training: bool) -> Terms:
         if training and self.class_prior == "labels":
@@ -307,10 +320,9 @@ class SemiSupervisedVAE(keras.Model):
         rows = tf.cast(tf.size(value), tf.float32)
         return tf.math.divide_no_nan(tf.reduce_sum(value), rows)
 
-    def _report(self, batch: Batch, terms: Terms, contributions, raw, loss) -> dict:
+    def _report(self, batch: Batch, rows, terms: Terms, contributions, raw, loss) -> dict:
         logged = {"loss": loss, **contributions}
         logged.update({f"monitor/{name}": value for name, value in raw.items()})
-        rows = tf.shape(batch.images)[0] + tf.shape(batch.unfeatured)[0]
         self.term_means.update_state(logged, rows)
         probabilities = tf.nn.softmax(terms.logits[: batch.num_labelled])
         # Keras metrics skip rows whose prediction is masked: -1 is no label.
@@ -425,17 +437,50 @@ class SemiSupervisedVAE(keras.Model):
                 f"{type(self).__name__} brings its own loss: leave `loss` out and use `weights` "
                 "and `regularizers` of the model to change it"
             )
-        optimizer = keras.optimizers.get(optimizer)
+        strategy = self.distribute_strategy
+        self._check_scope()
+        with strategy.scope():  # an optimizer that is a name is made here
+            optimizer = keras.optimizers.get(optimizer)
         unscaled = getattr(optimizer, "inner_optimizer", optimizer)
         if isinstance(unscaled, PartOptimizer):
             unscaled.bind(self)
-        if accumulation_steps(unscaled) and self.distribute_strategy.num_replicas_in_sync > 1:
+        if strategy.num_replicas_in_sync > 1:
+            self._check_for_replicas(optimizer, unscaled, kwargs)
+        super().compile(optimizer=optimizer, loss=None, **kwargs)
+        self._prepared = False
+
+    def _check_scope(self) -> None:
+        """Refuse to work within another strategy than the model's own."""
+        # Of a model made outside of all strategies `distribute_strategy` is the one in force.
+        made = self._distribute_strategy
+        if tf.distribute.has_strategy() and tf.distribute.get_strategy() is not made:
+            raise checks.InputError(
+                "the model was made outside of this strategy: make it, and compile it, within "
+                "`with strategy.scope():`"
+            )
+
+    def _check_for_replicas(self, optimizer, unscaled, settings: Mapping) -> None:
+        """Refuse settings of `compile` with which Keras fails on several replicas."""
+        if accumulation_steps(unscaled):
             raise checks.InputError(
                 "Keras does not add up the gradients of several steps on several replicas: leave "
                 "gradient_accumulation_steps out, each replica has rows of its own"
             )
-        super().compile(optimizer=optimizer, loss=None, **kwargs)
-        self._prepared = False
+        if settings.get("steps_per_execution", 1) != 1 or settings.get("jit_compile") is True:
+            raise checks.InputError(
+                "on several replicas Keras takes one step a call, without XLA: leave "
+                "steps_per_execution and jit_compile out of compile; tfssvae.training.train takes "
+                "many steps a call"
+            )
+        named = [settings.get("metrics"), settings.get("weighted_metrics")]
+        metrics = [m for m in tf.nest.flatten(named) if isinstance(m, keras.metrics.Metric)]
+        variables = [v for part in (optimizer, *metrics) for v in part.variables]
+        extended = self.distribute_strategy.extended
+        if not all(extended.variable_created_in_scope(variable.value) for variable in variables):
+            raise checks.InputError(
+                "the optimizer and the metrics were made outside of the model's strategy: make "
+                "them, and compile the model, within `with strategy.scope():`"
+            )
 
     def compile_from_config(self, config):
         """Compile a revived model; Keras asks for this where `compile` is overridden."""
@@ -447,6 +492,7 @@ class SemiSupervisedVAE(keras.Model):
 
         Keras creates them in the first step, which TensorFlow then has to trace twice.
         """
+        self._check_scope()
         if self._prepared:
             return
         rows = max(2, self.num_classes)  # a metric may compare rows
@@ -478,7 +524,9 @@ class SemiSupervisedVAE(keras.Model):
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # Keras warns when it has no say in the order
         position = getattr(x, "position", None)
-        self.check_shares(getattr(x, "rows_per_step", {}))
+        if position is not None:
+            self.check_shares(x.rows_per_step)
+            self.check_data(x.data)
         callbacks = callbacks or []
         if verbose and not isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks = with_progress_bar(callbacks)
@@ -514,6 +562,24 @@ class SemiSupervisedVAE(keras.Model):
                     f"{replicas} replicas cannot share {rows} {name} rows a step evenly: use a "
                     f"multiple of {replicas}"
                 )
+
+    def check_data(self, data) -> None:
+        """Refuse a `tfssvae.data.Data` whose examples or labels are not those of the model.
+
+        Raises:
+            InputError: naming the shape or the label.
+        """
+        if tuple(data.input_shape) != self.example_shape:
+            raise checks.InputError(
+                f'the examples of "{data.name}" have shape {tuple(data.input_shape)}, and the '
+                f"model is made for {self.example_shape}: pass input_shape=data.input_shape"
+            )
+        known = data.num_classes if data.unfeatured is not None else data.y_train.max() + 1
+        if known > self.num_classes:
+            raise checks.InputError(
+                f'"{data.name}" has labels of {data.num_classes} classes, and the model is made '
+                f"for {self.num_classes}: pass num_classes=data.num_classes"
+            )
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Evaluate the objective and the compiled metrics; as in Keras."""

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+from functools import partial
 
 import tensorflow as tf
 
@@ -86,22 +87,65 @@ def on_one_device() -> bool:
 
 def of_all_replicas(values: tf.Tensor) -> tf.Tensor:
     """Return the rows of every replica, in order; on one device `values` itself."""
-    if on_one_device():
+    if on_one_device() or values.shape[0] == 0:
         return values
-    return tf.distribute.get_replica_context().all_gather(values, axis=0)
+    gather = partial(tf.distribute.get_replica_context().all_gather, axis=0)
+    if values.shape[0] is not None:
+        return gather(values)
+    # TensorFlow crashes where no replica has a row: each sends a blank one, which is taken out.
+    sent = tf.pad(values, [[0, 1], *[[0, 0]] * (values.shape.rank - 1)])
+    counts = tf.range(tf.shape(sent)[0]) < tf.shape(values)[0]
+    return tf.boolean_mask(gather(sent), gather(tf.cast(counts, tf.float32)) > 0)
 
 
-def of_this_replica(values: tf.Tensor) -> tf.Tensor:
-    """Return this replica's part of the rows of every replica: undo `of_all_replicas`."""
+def of_this_replica(values: tf.Tensor, rows: tf.Tensor | int | None = None) -> tf.Tensor:
+    """Return this replica's part of the rows of every replica: undo `of_all_replicas`.
+
+    Args:
+        values: (n, ...).
+        rows: how many are its own; a number or None: as many as are of any other.
+    """
     if on_one_device():
         return values
     replica = tf.distribute.get_replica_context()
+    if tf.is_tensor(rows):  # the last batch of an evaluation is not shared evenly
+        counts = replica.all_gather(tf.cast(rows, tf.float32)[None], axis=0)
+        ends = tf.cast(tf.cumsum(counts), tf.int32)
+        end = ends[replica.replica_id_in_sync_group]
+        return values[end - rows : end]
     rows = tf.shape(values)[0] // replica.num_replicas_in_sync
     first = replica.replica_id_in_sync_group * rows
     part = values[first : first + rows]
     if values.shape[0] is not None:
         part.set_shape([values.shape[0] // replica.num_replicas_in_sync, *values.shape[1:]])
     return part
+
+
+def with_rows(data):
+    """Return `data` with a blank row in each tensor where this replica has no row at all.
+
+    The last batch of an evaluation may have fewer rows than there are replicas, and convolutions
+    take no empty batch. A blank row is of zeros, and nothing may count it.
+
+    Args:
+        data: a structure of tensors, batch first, and of None.
+
+    Returns:
+        The structure, and a scalar bool, whether its rows are those of `data`; None where they
+        are for sure: on one device, or where the number of rows is known.
+    """
+    tensors = [part for part in tf.nest.flatten(data) if part is not None]
+    if on_one_device() or any(part.shape[0] for part in tensors):
+        return data, None
+    present = tf.reduce_any([tf.shape(part)[0] > 0 for part in tensors])
+    blank = tf.cast(tf.logical_not(present), tf.int32)
+
+    def padded(part):
+        if part is None:
+            return None
+        return tf.pad(part, [[0, blank], *[[0, 0]] * (part.shape.rank - 1)])
+
+    return tf.nest.map_structure(padded, data), present
 
 
 COMPARED = ("all", "replica")
@@ -116,7 +160,7 @@ def exchange(compared: str):
     """
     if compared == "all":
         return of_all_replicas, of_this_replica
-    return tf.identity, tf.identity
+    return tf.identity, lambda values, rows: values
 
 
 def with_shared_overflow(gradients: list) -> list:

@@ -40,8 +40,15 @@ def test_all_are_run_where_none_is_named(folder, tmp_path, capfd):
     assert printed.count("measured 1") == len(bench.NAMES)
 
 
-def test_one_takes_arguments(folder, tmp_path, capfd):
-    assert main(["bench", "--out", str(tmp_path), "input", "--rounds", "3"]) == 0
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        lambda out: ["--out", out, "input", "--rounds", "3"],
+        lambda out: ["input", "--rounds", "3", "--out", out],
+    ],
+)
+def test_one_takes_arguments(folder, tmp_path, capfd, arguments):
+    assert main(["bench", *arguments(str(tmp_path))]) == 0
     assert json.loads((tmp_path / "input.json").read_text()) == {"rounds": 3}
     assert "== input\nmeasured 3" in capfd.readouterr().out
 
@@ -62,3 +69,22 @@ def test_an_installation_without_the_source_says_so(tmp_path, monkeypatch, capsy
     monkeypatch.setattr(bench, "FOLDER", tmp_path / "benchmarks")
     assert main(["bench", "input"]) == 2
     assert "pip install -e ." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("overhead", ["--steps", "0"]),
+        ("drivers", ["--rounds", "0"]),
+        ("likelihood", ["--samples", "0"]),
+        ("input", ["--batch", "0"]),
+        ("methods", ["--precision", "float99"]),
+        ("precision", ["--data-dir", "/none"]),
+        ("scaling", ["--method", "m3"]),
+    ],
+)
+def test_arguments_that_cannot_be_are_named(name, arguments, capfd):
+    assert main(["bench", name, *arguments]) == 2
+    said = capfd.readouterr().err
+    assert f"{name}.py: error:" in said
+    assert "Traceback" not in said

@@ -331,7 +331,7 @@ def test_bad_training_arguments_are_refused(name, data):
     model = make_model(name, data)
     with pytest.raises(tfssvae.InputError, match="100"):
         train(model, data, labelled=101)
-    with pytest.raises(tfssvae.InputError, match="negative"):
+    with pytest.raises(tfssvae.InputError, match="must be a whole number, 0 or more"):
         train(model, data, unlabelled=-1)
     with pytest.raises(tfssvae.InputError, match="both are 0"):
         train(model, data, labelled=0, unlabelled=0)

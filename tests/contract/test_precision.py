@@ -30,7 +30,7 @@ def test_heads_losses_and_optimizer_state_are_float32(name, data, precision):
     heads = parts(model, layers.GaussianHead)
     assert {head.dense.compute_dtype for head in heads} == {"float32"}
 
-    batch = model._batch(next(iter(data.train(20, 30))), FIXED_STEP)
+    batch, _ = model._batch(next(iter(data.train(20, 30))), FIXED_STEP)
     found = model._objective(batch, training=True)
     assert found.logits.dtype == tf.float32
     assert {value.dtype for value in found.values.values()} == {tf.float32}
@@ -54,8 +54,8 @@ def test_what_overflows_in_any_replica_reaches_no_weight(data, strategy, broken)
     images[20 * broken] = np.nan  # a row of that replica
     x = {"labelled": images, "unlabelled": images}
     batches = tf.data.Dataset.from_tensors((x, data.y_test[:40]))
-    sgd = keras.optimizers.SGD(1e-3)
     with strategy.scope():
+        sgd = keras.optimizers.SGD(1e-3)
         model = make_model("m2", data, dtype="mixed_float16", optimizer=sgd)
     before = [variable.numpy() for variable in model.trainable_variables]
     scale = float(model.optimizer.initial_scale)

@@ -168,3 +168,51 @@ def test_gradients_of_several_steps_make_one(digits):
     moved = flat(model.trainable_variables) - flat(still.trainable_variables)
     np.testing.assert_allclose(moved, -1e-3 * np.mean(found, axis=0), rtol=1e-3, atol=1e-7)
     assert np.abs(moved).max() > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"epochs": 2.5}, "epochs must be a whole number"),
+        ({"initial_epoch": -1}, "initial_epoch must be a whole number"),
+        ({"labelled": "10"}, "labelled rows per batch must be a whole number"),
+        ({"jit_compile": "no"}, "jit_compile must be one of True, False, 'auto', got 'no'"),
+        ({"resident": "no"}, "resident must be one of"),
+        ({"verbose": "quiet"}, "verbose must be one of"),
+        ({"data": np.zeros((9, 8, 8))}, "fit batches and arrays: got ndarray"),
+        ({"model": keras.Sequential()}, "train takes the models of tfssvae"),
+    ],
+)
+def test_what_train_does_not_take_is_named(digits, arguments, message):
+    given = {"model": small_m2(), "data": digits, **BATCH, **arguments}
+    with pytest.raises(tfssvae.InputError, match=message):
+        loop.train(**given)
+
+
+def test_a_data_set_is_no_validation_data(digits):
+    with pytest.raises(tfssvae.InputError, match="give data"):
+        run(small_m2(), digits, 50, [], validation_data=digits)
+
+
+@pytest.mark.parametrize("driver", ["fit", "loop"])
+@pytest.mark.parametrize(
+    ("shape", "classes", "message"),
+    [((4, 4, 1), 10, r"have shape \(8, 8, 1\)"), (SHAPE, 5, "labels of 10 classes")],
+)
+def test_data_of_another_shape_or_more_classes_are_refused(digits, driver, shape, classes, message):
+    model = M2(shape, classes, 2, (4,))
+    model.compile()
+    fit = {"fit": lambda: model.fit(digits.train(**BATCH), verbose=0)}
+    with pytest.raises(tfssvae.InputError, match=message):
+        fit.get(driver, lambda: run(model, digits, 50, []))()
+
+
+def test_arrays_validate_and_one_callback_is_enough_as_in_fit(digits):
+    arrays = digits.x_test[:50], digits.y_test[:50], np.linspace(0, 1, 50, dtype="float32")
+    seen = Ends()
+    history = run(small_m2(), digits, 50, seen, epochs=1, validation_data=arrays)
+    assert seen.batches
+    fitted = small_m2()
+    expected = fitted.fit(digits.train(**BATCH), verbose=0, validation_data=arrays).history
+    for name in ("val_loss", "val_classification"):
+        assert history[name] == pytest.approx(expected[name], rel=1e-5)

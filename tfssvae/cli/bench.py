@@ -30,4 +30,7 @@ def add(commands) -> None:
 
 def run(options) -> None:
     """Run the benchmarks."""
-    bench(options.name, options.arguments, options.out)
+    after = argparse.ArgumentParser(add_help=False, allow_abbrev=False)  # --out behind the name
+    after.add_argument("--out", type=Path, default=options.out)
+    known, arguments = after.parse_known_args(options.arguments)
+    bench(options.name, arguments, known.out)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfssvae.checks import InputError
+from tfssvae.checks import InputError, check_count
 from tfssvae.data.images import binarize_fixed
 from tfssvae.data.python_calls import counted
 from tfssvae.noise import Noise
@@ -119,15 +119,13 @@ def training_order(
         InputError: a batch is larger than the rows there are, or negative, or those of images are
             both 0.
     """
-    if unfeatured < 0:
-        raise InputError(f"unfeatured labels per batch must not be negative, got {unfeatured}")
+    unfeatured = check_count(unfeatured, "unfeatured labels per batch")
     sizes = {}
     for name, batch, indices in (
         ("labelled", labelled, data.labelled_indices),
         ("unlabelled", unlabelled, data.unlabelled_indices),
     ):
-        if batch < 0:
-            raise InputError(f"{name} rows per batch must not be negative, got {batch}")
+        batch = check_count(batch, f"{name} rows per batch")
         if len(indices) and batch > len(indices):
             raise InputError(
                 f"a batch of {batch} {name} rows is larger than the data: there are "
@@ -211,7 +209,7 @@ def training_batches(
     `SemiSupervisedVAE.fit` sets the data set's `position` to the model's count of steps, so that
     a resumed run sees the batches that the interrupted one would have seen. Its `from_step` gives
     the endless batches from a step on, for epochs of another length; its `rows_per_step` says how
-    many rows of each kind a batch has.
+    many rows of each kind a batch has, its `data` is the data set.
     """
     order = training_order(data, labelled, unlabelled, seed, unfeatured)
     steps = order.steps_per_epoch
@@ -231,6 +229,7 @@ def training_batches(
     batches = counted.map(load_from_position, _reads_at_once(data)).prefetch(2)
     batches.position = position
     batches.rows_per_step = order.rows_per_step
+    batches.data = data
     batches.from_step = lambda step: endless_batches(data, order, step)
     return batches
 

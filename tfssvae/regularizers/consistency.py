@@ -118,7 +118,7 @@ class SoftLabelConsistency(Regularizer):
         rows = x_1.shape[0] if x_1.shape[0] is not None else tf.shape(x_1)[0]
         rho = mixing_weights(noise, rows, concentration, self.per_example)
         x_2, probs_2 = (
-            of_this_replica(neighbours(of_all_replicas(values))) for values in (x_1, probs_1)
+            of_this_replica(neighbours(of_all_replicas(values)), rows) for values in (x_1, probs_1)
         )
         return mix_rows(x_2, x_1, rho), probs_1, probs_2, rho
 

@@ -83,10 +83,11 @@ class OptimalInterpolation(WarmUpRegularizer):
         all_x, all_probs = of_all(x_0), of_all(tf.stop_gradient(probs_0))
         if self.match == "optimal":
             code = [of_all(value) for value in code_of_unlabelled(model, batch, terms)]
-            partner = of_own(losses.optimal_match(*code))
+            partner = of_own(losses.optimal_match(*code), batch.num_unlabelled)
             x_1, probs_1 = tf.gather(all_x, partner), tf.gather(all_probs, partner)
         else:
-            x_1, probs_1 = (of_own(neighbours(rows)) for rows in (all_x, all_probs))
+            partners = neighbours(all_x), neighbours(all_probs)
+            x_1, probs_1 = (of_own(values, batch.num_unlabelled) for values in partners)
         logits = model.predict_logits(mix_rows(x_0, x_1, lam), training)
         return losses.optimal_interpolation(logits, probs_0, probs_1, lam)
 

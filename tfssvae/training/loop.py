@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfssvae import limits
-from tfssvae.checks import InputError, check_positive
+from tfssvae.checks import InputError, check_count, check_positive
 from tfssvae.core import SemiSupervisedVAE
 from tfssvae.data import Data
 from tfssvae.data.pipeline import (
@@ -48,7 +48,7 @@ def train(
     epochs: int = 1,
     labelled: int = 100,
     unlabelled: int = 200,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
+    callbacks: keras.callbacks.Callback | Sequence[keras.callbacks.Callback] | None = None,
     validation_data=None,
     initial_epoch: int | None = None,
     seed: int | None = None,
@@ -73,7 +73,7 @@ def train(
         labelled: labelled rows per step.
         unlabelled: unlabelled rows per step.
         callbacks: Keras callbacks.
-        validation_data: anything `model.evaluate` takes, such as `data.validation(500)`.
+        validation_data: as in `fit`: batches, such as `data.validation(500)`, or arrays (x, y).
         initial_epoch: the epoch to go on with (the "epoch" of `restore_latest`); of the steps
             that the model has already taken in it only the rest is run. None begins anew.
         seed: of the shuffling; None is that of the data set.
@@ -95,12 +95,19 @@ def train(
         The History, as `fit` does.
 
     Raises:
-        InputError: the model is not compiled, `steps_per_call` is none of the above, a batch is
-            larger than the data or cannot be shared by the replicas, several replicas are to be
-            compiled by XLA, or several machines to evaluate `validation_data`.
+        InputError: the model is none of ours or not compiled, or made within another strategy; the
+            data are not a `Data`, or of another shape or more classes than the model; an argument
+            is none of the above; a batch is larger than the data or cannot be shared by the
+            replicas; several replicas are to be compiled by XLA, or several machines to evaluate
+            `validation_data`.
     """
-    if not model.compiled:
-        raise InputError("compile the model before training: model.compile(optimizer=...)")
+    _check_model_and_data(model, data)
+    epochs = check_count(epochs, "epochs")
+    initial_epoch = None if initial_epoch is None else check_count(initial_epoch, "initial_epoch")
+    _check_one_of(jit_compile, (True, False, "auto"), "jit_compile")
+    _check_one_of(resident, (True, False, None), "resident")
+    _check_one_of(verbose, ("auto", 0, 1, 2), "verbose")
+    x, y, weights = _validation_arguments(validation_data)
     order = training_order(data, labelled, unlabelled, seed, unfeatured)
     model.check_shares(order.rows_per_step)
     steps = order.steps_per_epoch
@@ -110,15 +117,16 @@ def train(
     model.prepare()
     images = _resident_images(data) if resident in (None, True) else None
     if images is None:
-        if resident is None:
+        if resident is not False:
             _LOG.warning("the training images do not fit on the device: streaming them instead")
         run = _streaming_call(model, data, order, compiled)
     else:
         run = _resident_call(model, data, order, images, block, compiled)
 
     verbose = 1 if verbose == "auto" else int(verbose)
+    callbacks = [] if callbacks is None else tf.nest.flatten(callbacks)
     calls = keras.callbacks.CallbackList(
-        with_progress_bar(list(callbacks)) if verbose else list(tf.nest.flatten(list(callbacks))),
+        with_progress_bar(callbacks) if verbose else callbacks,
         add_history=True,
         verbose=verbose,
         epochs=epochs,
@@ -146,7 +154,8 @@ def train(
             if model.stop_training:
                 break
         if validation_data is not None:
-            measured = model.evaluate(validation_data, verbose=0, callbacks=calls, return_dict=True)
+            options = {"verbose": 0, "callbacks": calls, "return_dict": True}
+            measured = model.evaluate(x, y, sample_weight=weights, **options)
             logs = {**logs, **{f"val_{name}": value for name, value in measured.items()}}
         calls.on_epoch_end(epoch, logs)
         if model.stop_training:
@@ -154,6 +163,33 @@ def train(
     model.optimizer.finalize_variable_values(model.trainable_weights)
     calls.on_train_end(logs)
     return model.history
+
+
+def _check_model_and_data(model, data) -> None:
+    if not isinstance(model, SemiSupervisedVAE):
+        raise InputError(
+            f"train takes the models of tfssvae, and fit those of Keras: got {type(model).__name__}"
+        )
+    if not isinstance(data, Data):
+        raise InputError(
+            "train takes a data set of tfssvae.data.load or from_arrays, and fit batches and "
+            f"arrays: got {type(data).__name__}"
+        )
+    if not model.compiled:
+        raise InputError("compile the model before training: model.compile(optimizer=...)")
+    model.check_data(data)
+
+
+def _validation_arguments(validation_data):
+    """Return (x, y, weights) of what `fit` would take to validate on."""
+    if isinstance(validation_data, Data):
+        raise InputError("validation_data is a data set: give data.validation() or data.test()")
+    return keras.utils.unpack_x_y_sample_weight(validation_data)
+
+
+def _check_one_of(value, known: tuple, name: str) -> None:
+    if value not in known:
+        raise InputError(f"{name} must be one of {', '.join(map(repr, known))}, got {value!r:.50}")
 
 
 def _block(steps_per_call: int | str | None, steps: int) -> int:

@@ -42,10 +42,11 @@ def make_signatures(
         found["decode"] = _trace_decode_class(model)
     elif hasattr(model, "images_of_encoding"):
         found["decode"] = _trace_decode(model)
+    views = _trace_views(model, score_samples)
     for dtype in input_dtypes:
         suffix = "" if dtype == input_dtypes[0] else SUFFIXES[dtype]
-        views = _trace_views(model, dtype, score_samples)
-        found.update({f"{name}{suffix}": function for name, function in views.items()})
+        for name, view in views.items():
+            found[f"{name}{suffix}"] = _trace_of_dtype(view, model, dtype)
     return {"serving_default": found["classify"], **found}
 
 
@@ -77,26 +78,25 @@ def _plain(spec) -> dict:
     return {"dtype": spec.dtype.name, "shape": spec.shape.as_list()}
 
 
-def _trace_views(model: SemiSupervisedVAE, dtype: str, score_samples: int) -> dict:
-    def classify(images):
-        probabilities = model(_in_range(images), training=False)
+def _trace_views(model: SemiSupervisedVAE, score_samples: int) -> dict:
+    """Return name -> function of images as the model takes them, (n, *input_shape) in [0, 1]."""
+
+    def classify(x):
+        probabilities = model(x, training=False)
         classes = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
         return {"probabilities": probabilities, "classes": classes}
 
-    def encode(images):
-        return {"codes": model.encode_batch(_in_range(images))}
+    def encode(x):
+        return {"codes": model.encode_batch(x)}
 
-    def reconstruct(images):
-        return {"reconstructions": model.reconstruct_batch(_in_range(images))}
+    def reconstruct(x):
+        return {"reconstructions": model.reconstruct_batch(x)}
 
-    def score(images):
-        bound = model.bound_batch(
-            _in_range(images), min(score_samples, _SCORE_BLOCK), score_samples
-        )
-        return {"log_likelihoods": bound}
+    def score(x):
+        block = min(score_samples, _SCORE_BLOCK)
+        return {"log_likelihoods": model.bound_batch(x, block, score_samples)}
 
-    def explain(images):
-        x = scale_images(_in_range(images))
+    def explain(x):
         logits = model.predict_logits(x)
         found = {"entropies": losses.entropy(logits)}
         if hasattr(model, "components"):
@@ -105,18 +105,27 @@ def _trace_views(model: SemiSupervisedVAE, dtype: str, score_samples: int) -> di
             found["v_nats"] = losses.marginalize(prior_log_var - log_var, logits)
         return found
 
-    def styles(images):
-        x = scale_images(_in_range(images))
+    def styles(x):
         return {"class_images": _in_every_class(model, x)}
 
     functions = [classify, encode, reconstruct, score, explain]
     if hasattr(model, "images_of_codes") or hasattr(model, "codes_in_every_class"):
         functions.append(styles)
-    images = tf.TensorSpec([None, *model.example_shape], dtype, name="images")
+    x = tf.TensorSpec([None, *model.example_shape], tf.float32, name="x")
     return {
-        function.__name__: tf.function(function, input_signature=[images]).get_concrete_function()
+        function.__name__: tf.function(function, input_signature=[x]).get_concrete_function()
         for function in functions
     }
+
+
+def _trace_of_dtype(view, model: SemiSupervisedVAE, dtype: str):
+    """Return a view of images that come as one dtype, checked and scaled."""
+
+    def scaled(images):
+        return view(scale_images(_in_range(images)))
+
+    images = tf.TensorSpec([None, *model.example_shape], dtype, name="images")
+    return tf.function(scaled, input_signature=[images]).get_concrete_function()
 
 
 def _in_every_class(model: SemiSupervisedVAE, x: tf.Tensor) -> tf.Tensor:

@@ -9,11 +9,11 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tfssvae import checks, importance, losses, model_arguments
+from tfssvae import checks, importance, losses, model_arguments, strategy_checks
 from tfssvae.batch import Batch, make_batch
 from tfssvae.layers import Augmentation, scale_images
 from tfssvae.noise import Noise
-from tfssvae.part_optimizer import PartOptimizer, accumulation_steps
+from tfssvae.part_optimizer import PartOptimizer
 from tfssvae.progress_bar import with_progress_bar
 from tfssvae.replicas import with_rows, with_shared_overflow
 from tfssvae.trackers import NamedMeans
@@ -438,49 +438,16 @@ class SemiSupervisedVAE(keras.Model):
                 "and `regularizers` of the model to change it"
             )
         strategy = self.distribute_strategy
-        self._check_scope()
+        strategy_checks.check_scope(self._distribute_strategy)
         with strategy.scope():  # an optimizer that is a name is made here
             optimizer = keras.optimizers.get(optimizer)
         unscaled = getattr(optimizer, "inner_optimizer", optimizer)
         if isinstance(unscaled, PartOptimizer):
             unscaled.bind(self)
         if strategy.num_replicas_in_sync > 1:
-            self._check_for_replicas(optimizer, unscaled, kwargs)
+            strategy_checks.check_compile_arguments(strategy, optimizer, kwargs)
         super().compile(optimizer=optimizer, loss=None, **kwargs)
         self._prepared = False
-
-    def _check_scope(self) -> None:
-        """Refuse to work within another strategy than the model's own."""
-        # Of a model made outside of all strategies `distribute_strategy` is the one in force.
-        made = self._distribute_strategy
-        if tf.distribute.has_strategy() and tf.distribute.get_strategy() is not made:
-            raise checks.InputError(
-                "the model was made outside of this strategy: make it, and compile it, within "
-                "`with strategy.scope():`"
-            )
-
-    def _check_for_replicas(self, optimizer, unscaled, settings: Mapping) -> None:
-        """Refuse settings of `compile` with which Keras fails on several replicas."""
-        if accumulation_steps(unscaled):
-            raise checks.InputError(
-                "Keras does not add up the gradients of several steps on several replicas: leave "
-                "gradient_accumulation_steps out, each replica has rows of its own"
-            )
-        if settings.get("steps_per_execution", 1) != 1 or settings.get("jit_compile") is True:
-            raise checks.InputError(
-                "on several replicas Keras takes one step a call, without XLA: leave "
-                "steps_per_execution and jit_compile out of compile; tfssvae.training.train takes "
-                "many steps a call"
-            )
-        named = [settings.get("metrics"), settings.get("weighted_metrics")]
-        metrics = [m for m in tf.nest.flatten(named) if isinstance(m, keras.metrics.Metric)]
-        variables = [v for part in (optimizer, *metrics) for v in part.variables]
-        extended = self.distribute_strategy.extended
-        if not all(extended.variable_created_in_scope(variable.value) for variable in variables):
-            raise checks.InputError(
-                "the optimizer and the metrics were made outside of the model's strategy: make "
-                "them, and compile the model, within `with strategy.scope():`"
-            )
 
     def compile_from_config(self, config):
         """Compile a revived model; Keras asks for this where `compile` is overridden."""
@@ -492,7 +459,7 @@ class SemiSupervisedVAE(keras.Model):
 
         Keras creates them in the first step, which TensorFlow then has to trace twice.
         """
-        self._check_scope()
+        strategy_checks.check_scope(self._distribute_strategy)
         if self._prepared:
             return
         rows = max(2, self.num_classes)  # a metric may compare rows
@@ -525,7 +492,7 @@ class SemiSupervisedVAE(keras.Model):
             kwargs.setdefault("shuffle", False)  # Keras warns when it has no say in the order
         position = getattr(x, "position", None)
         if position is not None:
-            self.check_shares(x.rows_per_step)
+            strategy_checks.check_shares(self.distribute_strategy, x.rows_per_step)
             self.check_data(x.data)
         callbacks = callbacks or []
         if verbose and not isinstance(callbacks, keras.callbacks.CallbackList):
@@ -552,16 +519,6 @@ class SemiSupervisedVAE(keras.Model):
         """
         if self.compiled:
             self.prepare()
-
-    def check_shares(self, rows_per_step: Mapping[str, int]) -> None:
-        """Refuse batches that the replicas of the model's strategy cannot share evenly."""
-        replicas = self.distribute_strategy.num_replicas_in_sync
-        for name, rows in rows_per_step.items():
-            if rows % replicas:
-                raise checks.InputError(
-                    f"{replicas} replicas cannot share {rows} {name} rows a step evenly: use a "
-                    f"multiple of {replicas}"
-                )
 
     def check_data(self, data) -> None:
         """Refuse a `tfssvae.data.Data` whose examples or labels are not those of the model.

@@ -15,6 +15,7 @@ from tfssvae.data.pipeline import Order, training_order
 from tfssvae.defaults import default_weights
 from tfssvae.model_files import check_parts, counted_variables
 from tfssvae.replicas import strategy_of
+from tfssvae.strategy_checks import check_shares
 from tfssvae.suitability import check_suits
 
 MIN_STEPS, _MIN_EPOCHS = 400, 20  # of a run that names no epochs
@@ -76,7 +77,7 @@ def build(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
     with strategy.scope():
         model.compile(make_optimizer(config), metrics=["accuracy"])
     rows = {**order_of(config, data).rows_per_step, "unfeatured": config.get("unfeatured", 0)}
-    model.check_shares(rows)
+    check_shares(model.distribute_strategy, rows)
     return model
 
 

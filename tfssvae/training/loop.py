@@ -23,6 +23,7 @@ from tfssvae.data.pipeline import (
 )
 from tfssvae.progress_bar import with_progress_bar
 from tfssvae.replicas import num_workers, of_this_replica
+from tfssvae.strategy_checks import check_shares
 
 _LOG = logging.getLogger("tfssvae")
 _STEPS_PER_CALL = 50  # enough to hide the driver, few enough for a lively progress bar
@@ -109,7 +110,7 @@ def train(
     _check_one_of(verbose, ("auto", 0, 1, 2), "verbose")
     x, y, weights = _validation_arguments(validation_data)
     order = training_order(data, labelled, unlabelled, seed, unfeatured)
-    model.check_shares(order.rows_per_step)
+    check_shares(model.distribute_strategy, order.rows_per_step)
     steps = order.steps_per_epoch
     block = _block(steps_per_call, steps)
     compiled = _xla_pays(model, epochs * steps) if jit_compile == "auto" else bool(jit_compile)

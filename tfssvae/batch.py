@@ -9,8 +9,6 @@ from tfssvae.checks import InputError
 from tfssvae.layers import scale_images
 from tfssvae.noise import Noise
 
-_KEYS = ("labelled", "unlabelled", "unfeatured")
-
 
 class Batch(NamedTuple):
     """Labelled, unlabelled and unfeatured examples; a part that is absent has no rows.
@@ -54,7 +52,8 @@ def make_batch(data, input_shape, num_classes: int, noise: Noise) -> Batch:
     """Return the batch that `data` describes.
 
     Args:
-        data: Keras's `x`, `(x,)`, `(x, y)` or `(x, y, sample_weight)`. `x` is a tensor, whose rows
+        data: Keras's `x`, `(x,)`, `(x, y)` or `(x, y, sample_weight)`, whose values and rows have
+            been checked (`batch_checks.checked_batch`, or as arrays). `x` is a tensor, whose rows
             are then both labelled and unlabelled examples, or a dict with any of "labelled",
             "unlabelled" and "unfeatured" (labels (F,) or class probabilities (F, K)). `y` holds
             the labels of the labelled rows, -1 where there is none.
@@ -63,21 +62,16 @@ def make_batch(data, input_shape, num_classes: int, noise: Noise) -> Batch:
         noise: the random numbers of the step.
 
     Raises:
-        InputError: a key, a shape or a type is not as described.
+        InputError: images of another shape or type.
     """
     x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
     empty = tf.zeros((0, *input_shape))
     if isinstance(x, dict):
-        unknown = sorted(set(x) - set(_KEYS))
-        if unknown:
-            raise InputError(f"a batch has the keys {', '.join(_KEYS)}; got {', '.join(unknown)}")
         labelled, unlabelled = x.get("labelled"), x.get("unlabelled")
-        if (labelled is None) != (y is None):
-            raise InputError('a batch needs both x["labelled"] and y, or neither')
     else:
         labelled, unlabelled = (None if y is None else x), x
-    labelled = empty if labelled is None else _examples(labelled, input_shape)
-    unlabelled = empty if unlabelled is None else _examples(unlabelled, input_shape)
+    labelled = empty if labelled is None else examples(labelled, input_shape)
+    unlabelled = empty if unlabelled is None else examples(unlabelled, input_shape)
     labels = tf.zeros((0,), tf.int32) if y is None else _class_indices(y, num_classes)
     known = tf.cast(labels >= 0, tf.float32)
     if weights is not None:
@@ -97,27 +91,43 @@ def _rows(values: tf.Tensor):
     return tf.shape(values)[0] if values.shape[0] is None else values.shape[0]
 
 
-def _examples(x, input_shape) -> tf.Tensor:
+def examples(x, input_shape) -> tf.Tensor:
+    """Return images as float32 in [0, 1], (batch, *input_shape).
+
+    Args:
+        x: images as `layers.scale_images` takes them; those of one channel may lack its axis.
+        input_shape: shape of one example.
+
+    Raises:
+        InputError: another shape or type.
+    """
     images = scale_images(x)
     if images.shape.rank == len(input_shape) and input_shape[-1] == 1:
         images = images[..., None]
     if images.shape.rank != len(input_shape) + 1 or list(images.shape[1:]) != list(input_shape):
         raise InputError(
             f"expected images of shape (batch, {', '.join(map(str, input_shape))}), "
-            f"got {tuple(images.shape)}"
+            f"got {_shape_and_hint(images.shape, input_shape)}"
         )
     return images
+
+
+def _shape_and_hint(shape: tf.TensorShape, input_shape) -> str:
+    if shape.rank is None or None in shape[1:]:
+        return f"{shape}: tell the pipeline their shape (tf.ensure_shape, output_signature)"
+    if list(shape[1:]) == [input_shape[-1], *input_shape[:-1]]:
+        return f"{shape}, channels first: move them to the end (tf.transpose(x, [0, 2, 3, 1]))"
+    if list(shape) == list(input_shape):
+        return f"{shape}: for one example pass x[None]"
+    return str(shape)
 
 
 def _class_indices(y, num_classes: int) -> tf.Tensor:
     y = tf.convert_to_tensor(y)
     if y.shape.rank == 2 and y.shape[1] == num_classes and num_classes > 1:
+        y = tf.cast(y, tf.int32)
         one_hot = tf.argmax(y, axis=-1, output_type=tf.int32)
         return tf.where(tf.reduce_any(y > 0, axis=-1), one_hot, -1)
-    if y.shape.rank not in (1, 2) or (y.shape.rank == 2 and y.shape[1] != 1):
-        raise InputError(
-            f"expected labels of shape (batch,) or one-hot (batch, {num_classes}), got {y.shape}"
-        )
     return tf.cast(tf.reshape(y, [-1]), tf.int32)
 
 
@@ -128,9 +138,4 @@ def _class_probabilities(y, num_classes: int) -> tf.Tensor:
     y = tf.convert_to_tensor(y)
     if y.dtype.is_integer and (y.shape.rank == 1 or y.shape[1:] == (1,)):
         return tf.one_hot(tf.reshape(y, [-1]), num_classes)
-    if y.shape.rank != 2 or y.shape[1] != num_classes:
-        raise InputError(
-            "expected labels without images of shape (rows,) or class probabilities (rows, "
-            f"{num_classes}), got {y.shape} {y.dtype.name}"
-        )
     return tf.cast(y, tf.float32)

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 _BLOCK_BYTES = 1 << 26  # 64 MiB: bounds the temporary copies made of large arrays
-_ROUNDING = 1e-6  # by which scaling in float32, or scikit-learn's MinMaxScaler, may miss 0 and 1
+PIXEL_ROUNDING = (
+    1e-6  # by which scaling in float32, or scikit-learn's MinMaxScaler, may miss 0 and 1
+)
 _SHOWN_NAMES = 20
 
-
-_SUM_TOLERANCE = 1e-2
+SUM_TOLERANCE = 1e-2  # of probabilities: those of bfloat16 are each up to 0.4% off
 
 
 def printable(text: str) -> str:
@@ -35,6 +36,8 @@ class InputError(ValueError):
 
     Names that stand in files come into it: it is made printable.
     """
+
+    _keras_call_info_injected = True  # Keras then leaves the sentence as it is
 
     def __init__(self, message: object = ""):
         super().__init__(printable(str(message)))
@@ -163,7 +166,7 @@ def check_probabilities(
     values = array.astype(np.float32, copy=False)
     sums = values.sum(axis=1)
     # Written so that NaN is refused too.
-    fine = (values >= 0).all(axis=1) & (np.abs(sums - 1) <= _SUM_TOLERANCE)
+    fine = (values >= 0).all(axis=1) & (np.abs(sums - 1) <= SUM_TOLERANCE)
     if not fine.all():
         row = int(np.argmin(fine))
         raise InputError(
@@ -283,8 +286,8 @@ def _as_pixels(x: NDArray[Any], name: str) -> NDArray[Any]:
         return np.multiply(x, np.uint8(255), dtype=np.uint8)
     low, high = _limits(x, name)
     if x.dtype.kind == "f":
-        if low < -_ROUNDING or high > 1 + _ROUNDING:
-            raise InputError(_range_message(low, high, name))
+        if low < -PIXEL_ROUNDING or high > 1 + PIXEL_ROUNDING:
+            raise InputError(range_message(low, high, name))
         x = x.astype(np.float32, copy=False)
         return x if low >= 0 and high <= 1 else np.clip(x, 0, 1)
     if low < 0 or high > 255:
@@ -319,7 +322,8 @@ def _not_finite_message(x: NDArray[Any], name: str) -> str:
     )
 
 
-def _range_message(low: float, high: float, name: str) -> str:
+def range_message(low: float, high: float, name: str) -> str:
+    """Return the sentence that refuses floats from low to high."""
     if low >= 0:
         what_to_do = "divide by the largest possible value"
         if 2 < high <= 255:  # what is hardly above 1 is no 8-bit image

@@ -1,5 +1,6 @@
 """The base of every method: one batch, named terms, one training step."""
 
+import contextlib
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple
@@ -10,8 +11,11 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tfssvae import checks, importance, losses, model_arguments, strategy_checks
-from tfssvae.batch import Batch, make_batch
-from tfssvae.layers import Augmentation, scale_images
+from tfssvae.array_inputs import check_equal_parts, checked_arrays
+from tfssvae.batch import Batch, examples, make_batch
+from tfssvae.batch_checks import checked_batch, checked_images, input_errors
+from tfssvae.layers import Augmentation
+from tfssvae.network_outputs import check_logits, check_outputs
 from tfssvae.noise import Noise
 from tfssvae.part_optimizer import PartOptimizer
 from tfssvae.progress_bar import with_progress_bar
@@ -167,8 +171,10 @@ class SemiSupervisedVAE(keras.Model):
         """Build every part by evaluating the objective once on a tiny batch.
 
         Raises:
-            InputError: a network does not fit the shapes, or a weight names an unknown term.
+            InputError: a network does not fit the shapes, or returns probabilities instead of
+                logits, or a weight names an unknown term.
         """
+        check_outputs(self)
         blank = np.zeros((2, *self.example_shape), "float32")
         data = ({"labelled": blank[:1], "unlabelled": blank}, np.zeros(1, "int32"))
         try:
@@ -180,6 +186,7 @@ class SemiSupervisedVAE(keras.Model):
                 f"the networks of {type(self).__name__} do not fit together for images of shape "
                 f"{self.example_shape}, {self.num_classes} classes: {error}"
             ) from error
+        check_logits(found.logits.numpy())
         self._try_augmentation(blank)
         defaults = [part.default_weights() for part in (self, *self.regularizers)]
         self.term_weights = resolve_weights(list(found.values), *defaults, self.weight_settings)
@@ -222,16 +229,68 @@ class SemiSupervisedVAE(keras.Model):
         foreign = [m for part in self.regularizers for m in part.foreign_metrics]
         return [m for m in super().metrics if not any(m is other for other in foreign)]
 
+    def __call__(self, *args, **kwargs):
+        """Return class probabilities, as `call` does; what it cannot take is an `InputError`."""
+        with input_errors():
+            return super().__call__(*args, **kwargs)
+
     def call(self, x, training=None):
         """Return class probabilities (batch, K) of images (uint8, or float in [0, 1])."""
         if isinstance(x, dict):  # Keras builds metrics on a training batch under a strategy
             x = x["labelled"] if "labelled" in x else x["unlabelled"]
+        return self._probabilities(checked_images(x), bool(training))
+
+    def _probabilities(self, x, training: bool = False):
         images, _ = with_rows(x)
-        probabilities = tf.nn.softmax(self.predict_logits(scale_images(images), bool(training)))
+        logits = self.predict_logits(examples(images, self.example_shape), training)
+        probabilities = tf.nn.softmax(logits)
         return probabilities if images is x else probabilities[: tf.shape(x)[0]]
 
     def train_step(self, data):
-        """Take one optimizer step on a batch (see `batch.make_batch`); return the logs."""
+        """Check a batch (see `batch.make_batch`) and take one optimizer step; return the logs."""
+        return self._compiled_by_xla(self.take_step)(checked_batch(data, self.num_classes))
+
+    def test_step(self, data):
+        """Check a batch and evaluate the objective on it; return the logs."""
+        return self._compiled_by_xla(self._evaluate)(checked_batch(data, self.num_classes))
+
+    def predict_step(self, data):
+        """Check a batch of images and return their class probabilities."""
+        x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        return self._compiled_by_xla(self._probabilities)(checked_images(x))
+
+    def _compiled_by_xla(self, step):
+        """Return a part of a step, compiled where `compile` says so: XLA would leave checks out."""
+        if not self.jit_compile:
+            return step
+        return tf.function(step, jit_compile=True, autograph=False, reduce_retracing=True)
+
+    @contextlib.contextmanager
+    def _xla_within(self):
+        """Have Keras make functions that leave XLA to `_compiled_by_xla`."""
+        wanted, self.jit_compile = self.jit_compile, False
+        try:
+            yield
+        finally:
+            self.jit_compile = wanted
+
+    def make_train_function(self, force=False):
+        """Create what runs `train_step`; as in Keras."""
+        with self._xla_within():
+            super().make_train_function(force)
+
+    def make_test_function(self, force=False):
+        """Create what runs `test_step`; as in Keras."""
+        with self._xla_within():
+            super().make_test_function(force)
+
+    def make_predict_function(self, force=False):
+        """Create what runs `predict_step`; as in Keras."""
+        with self._xla_within():
+            super().make_predict_function(force)
+
+    def take_step(self, data):
+        """Take one optimizer step on a batch that has been checked; return the logs."""
         batch, rows = self._batch(data, self.steps_done)
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         with tf.GradientTape() as tape:
@@ -248,8 +307,8 @@ class SemiSupervisedVAE(keras.Model):
         self.steps_done.assign_add(1)
         return self._report(batch, rows, terms, contributions, raw, loss)
 
-    def test_step(self, data):
-        """Evaluate the objective on a batch without changing weights; return the logs."""
+    def _evaluate(self, data):
+        """Evaluate the objective on a batch that has been checked; return the logs."""
         batch, rows = self._batch(data, FIXED_STEP)
         terms = self._objective(batch, training=False)
         contributions, raw = self._contributions(terms, batch)
@@ -384,12 +443,12 @@ class SemiSupervisedVAE(keras.Model):
     @tf.function(reduce_retracing=True, autograph=False)
     def encode_batch(self, x):
         """Return `encode` of one batch of images, as a tensor; part of an exported model."""
-        return self.posterior_mean(scale_images(x))
+        return self.posterior_mean(examples(checked_images(x), self.example_shape))
 
     @tf.function(reduce_retracing=True, autograph=False)
     def reconstruct_batch(self, x):
         """Return `reconstruct` of one batch of images, as a tensor; part of an exported model."""
-        return self.expected_image(scale_images(x))
+        return self.expected_image(examples(checked_images(x), self.example_shape))
 
     @tf.function(reduce_retracing=True, autograph=False)
     def generate_batch(self, labels, seed):
@@ -415,7 +474,7 @@ class SemiSupervisedVAE(keras.Model):
     @tf.function(reduce_retracing=True, autograph=False)
     def _log_sum_weights(self, x, block: int, wanted, seed, first_step):
         """Return log sum of `wanted` importance weights, `block` at a time: (batch,)."""
-        x = scale_images(x)
+        x = examples(x, self.example_shape)
         return importance.log_sum_weights(
             lambda noise: self.log_weights(x, block, noise),
             tf.shape(x)[0],
@@ -507,10 +566,18 @@ class SemiSupervisedVAE(keras.Model):
                 callbacks.append(follow)
             else:
                 callbacks = [follow, *tf.nest.flatten(callbacks)]
-        x, y = self._checked_arrays(x, y)
+        x, y, weights = self._checked_arrays(x, y, kwargs.pop("sample_weight", None))
+        check_equal_parts(x)
+        if kwargs.get("validation_data") is not None:
+            held_out = keras.utils.unpack_x_y_sample_weight(kwargs["validation_data"])
+            if not isinstance(kwargs["validation_data"], tf.data.Dataset):
+                held_out = self._checked_arrays(*held_out)
+            kwargs["validation_data"] = keras.utils.pack_x_y_sample_weight(*held_out)
         if self.compiled:
             self.prepare()
-        return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
+        kwargs["sample_weight"] = weights
+        with input_errors():
+            return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Create what Keras would create from its first batch under a strategy.
@@ -538,24 +605,44 @@ class SemiSupervisedVAE(keras.Model):
                 f"for {self.num_classes}: pass num_classes=data.num_classes"
             )
 
-    def evaluate(self, x=None, y=None, *args, **kwargs):
+    def evaluate(
+        self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, **kwargs
+    ):
         """Evaluate the objective and the compiled metrics; as in Keras."""
-        return super().evaluate(*self._checked_arrays(x, y), *args, **kwargs)
+        x, y, weights = self._checked_arrays(x, y, sample_weight)
+        check_equal_parts(x)
+        with input_errors():
+            return super().evaluate(x, y, batch_size, verbose, weights, **kwargs)
 
     def predict(self, x, *args, **kwargs):
         """Return class probabilities (n, K) of images; as in Keras."""
-        return super().predict(self._checked_arrays(x, None)[0], *args, **kwargs)
+        x, _, _ = self._checked_arrays(x)
+        with input_errors():
+            return super().predict(x, *args, **kwargs)
+
+    def train_on_batch(self, x, y=None, sample_weight=None, **kwargs):
+        """Take one step on one batch; as in Keras."""
+        batch = self._checked_arrays(x, y, sample_weight)
+        with input_errors():
+            return super().train_on_batch(*batch, **kwargs)
+
+    def test_on_batch(self, x, y=None, sample_weight=None, **kwargs):
+        """Evaluate one batch; as in Keras."""
+        batch = self._checked_arrays(x, y, sample_weight)
+        with input_errors():
+            return super().test_on_batch(*batch, **kwargs)
+
+    def predict_on_batch(self, x):
+        """Return class probabilities of one batch; as in Keras."""
+        x, _, _ = self._checked_arrays(x)
+        with input_errors():
+            return super().predict_on_batch(x)
 
     def _checked(self, x) -> np.ndarray:
         return checks.check_images(x, shape=self.example_shape)
 
-    def _checked_arrays(self, x, y):
-        if isinstance(x, np.ndarray | list):
-            x = self._checked(x)
-            if y is not None:
-                y = checks.check_labels(y, self.num_classes)
-                checks.check_same_length(x, y)
-        return x, y
+    def _checked_arrays(self, x, y=None, sample_weight=None):
+        return checked_arrays(x, y, sample_weight, self.example_shape, self.num_classes)
 
     # Class prior -------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ import inspect
 import keras
 import tensorflow as tf
 
+from tfssvae.checks import InputError
 from tfssvae.noise import Noise
 
 
@@ -12,10 +13,14 @@ def scale_images(x) -> tf.Tensor:
     """Return images as float32 in [0, 1]: uint8 is divided by 255, floats are taken as they are.
 
     Args:
-        x: (batch, ...) uint8 in 0..255, or float in [0, 1].
+        x: (batch, ...) uint8 in 0..255, bool, or float in [0, 1]. The range is not looked at here:
+            see `batch_checks.checked_images`.
 
     Returns:
         float32 of the same shape.
+
+    Raises:
+        InputError: another type.
 
     >>> float(scale_images(tf.constant([255], tf.uint8))[0])
     1.0
@@ -23,7 +28,21 @@ def scale_images(x) -> tf.Tensor:
     x = tf.convert_to_tensor(x)
     if x.dtype == tf.uint8:
         return tf.cast(x, tf.float32) * (1.0 / 255.0)
+    check_image_type(x.dtype)
     return tf.cast(x, tf.float32)
+
+
+def check_image_type(dtype: tf.DType) -> None:
+    """Refuse tensors of images whose type does not say what their range is.
+
+    Raises:
+        InputError: anything but uint8, bool and floats.
+    """
+    if not (dtype.is_floating or dtype in (tf.uint8, tf.bool)):
+        raise InputError(
+            f"images must be uint8 in 0..255 or floats in 0..1, got {dtype.name}: make 8-bit "
+            "images uint8 (tf.cast(x, tf.uint8)), divide others by their largest possible value"
+        )
 
 
 def augment_images(augment, images: tf.Tensor, noise: Noise) -> tf.Tensor:

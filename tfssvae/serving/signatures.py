@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from tfssvae import losses
+from tfssvae.batch_checks import checked_images
 from tfssvae.core import SemiSupervisedVAE
 from tfssvae.layers import repeat_rows, scale_images
 from tfssvae.noise import Noise
@@ -82,15 +83,15 @@ def _trace_views(model: SemiSupervisedVAE, score_samples: int) -> dict:
     """Return name -> function of images as the model takes them, (n, *input_shape) in [0, 1]."""
 
     def classify(x):
-        probabilities = model(x, training=False)
+        probabilities = tf.nn.softmax(model.predict_logits(x))
         classes = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
         return {"probabilities": probabilities, "classes": classes}
 
     def encode(x):
-        return {"codes": model.encode_batch(x)}
+        return {"codes": model.posterior_mean(x)}
 
     def reconstruct(x):
-        return {"reconstructions": model.reconstruct_batch(x)}
+        return {"reconstructions": model.expected_image(x)}
 
     def score(x):
         block = min(score_samples, _SCORE_BLOCK)
@@ -122,7 +123,7 @@ def _trace_of_dtype(view, model: SemiSupervisedVAE, dtype: str):
     """Return a view of images that come as one dtype, checked and scaled."""
 
     def scaled(images):
-        return view(scale_images(_in_range(images)))
+        return view(scale_images(checked_images(images)))
 
     images = tf.TensorSpec([None, *model.example_shape], dtype, name="images")
     return tf.function(scaled, input_signature=[images]).get_concrete_function()
@@ -181,15 +182,6 @@ def _require_finite(codes) -> None:
 def _require_labels(labels, num_classes: int) -> None:
     known = tf.reduce_all((labels >= 0) & (labels < num_classes))
     _require(known, f"labels must be in 0..{num_classes - 1}")
-
-
-def _in_range(images):
-    if images.dtype.is_floating:
-        _require(
-            tf.reduce_all((images >= 0) & (images <= 1)),  # false for NaN, too
-            "images must be floats in 0..1; images in 0..255 are sent as uint8",
-        )
-    return images
 
 
 def _require(condition, message: str) -> tf.Operation:

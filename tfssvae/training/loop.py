@@ -215,7 +215,7 @@ def _resident_call(model, data: Data, order: Order, images, block: int, compiled
         noise = binarization_noise(data, model.steps_done)
         rows = of_this_replica(labelled_rows), of_this_replica(unlabelled_rows)
         take = partial(tf.gather, images)
-        model.train_step(gather_batch(take, labels, *rows, noise, of_this_replica(drawn)))
+        model.take_step(gather_batch(take, labels, *rows, noise, of_this_replica(drawn)))
 
     @tf.function(jit_compile=compiled)
     def steps(images, labels, unfeatured, labelled_rows, unlabelled_rows, unfeatured_rows, count):
@@ -244,7 +244,7 @@ def _streaming_call(model, data: Data, order: Order, compiled: bool):
 
     @tf.autograph.experimental.do_not_convert  # as in `fit`
     def one_step(batch):
-        model.train_step(tf.nest.map_structure(of_this_replica, batch))
+        model.take_step(tf.nest.map_structure(of_this_replica, batch))
 
     compiled_step = tf.function(one_step, jit_compile=compiled, autograph=False)
 

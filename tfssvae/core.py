@@ -248,26 +248,31 @@ class SemiSupervisedVAE(keras.Model):
 
     def train_step(self, data):
         """Check a batch (see `batch.make_batch`) and take one optimizer step; return the logs."""
-        return self._compiled_by_xla(self.take_step)(checked_batch(data, self.num_classes))
+        return self._checked_first(self.take_step, checked_batch(data, self.num_classes))
 
     def test_step(self, data):
         """Check a batch and evaluate the objective on it; return the logs."""
-        return self._compiled_by_xla(self._evaluate)(checked_batch(data, self.num_classes))
+        return self._checked_first(self._evaluate, checked_batch(data, self.num_classes))
 
     def predict_step(self, data):
         """Check a batch of images and return their class probabilities."""
         x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return self._compiled_by_xla(self._probabilities)(checked_images(x))
+        return self._checked_first(self._probabilities, checked_images(x))
 
-    def _compiled_by_xla(self, step):
-        """Return a part of a step, compiled where `compile` says so: XLA would leave checks out."""
-        if not self.jit_compile:
-            return step
-        return tf.function(step, jit_compile=True, autograph=False, reduce_retracing=True)
+    def _checked_first(self, step, data):
+        """Run what follows the checks of a step, none of which it may overtake.
+
+        Where `compile` says so XLA compiles it; of the checks it would make nothing.
+        """
+        if self.jit_compile:
+            step = tf.function(step, jit_compile=True, autograph=False, reduce_retracing=True)
+        # Counters depend on no value of the batch, and would go on without it.
+        with tf.control_dependencies([part for part in tf.nest.flatten(data) if part is not None]):
+            return step(data)
 
     @contextlib.contextmanager
     def _xla_within(self):
-        """Have Keras make functions that leave XLA to `_compiled_by_xla`."""
+        """Have Keras make functions that leave XLA to `_checked_first`."""
         wanted, self.jit_compile = self.jit_compile, False
         try:
             yield
@@ -591,8 +596,10 @@ class SemiSupervisedVAE(keras.Model):
         """Refuse a `tfssvae.data.Data` whose examples or labels are not those of the model.
 
         Raises:
-            InputError: naming the shape or the label.
+            InputError: naming the shape, the range or the label.
         """
+        if isinstance(data.x_train, np.ndarray):  # what stays in files is checked as it is read
+            checks.check_images(data.x_train, "x_train")
         if tuple(data.input_shape) != self.example_shape:
             raise checks.InputError(
                 f'the examples of "{data.name}" have shape {tuple(data.input_shape)}, and the '

@@ -15,6 +15,7 @@ NAMES = (
     "likelihood",
     "input",
     "overhead",
+    "checks",
     "precision",
     "scaling",
     "serving",

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tfssvae import limits
-from tfssvae.checks import InputError, closest
+from tfssvae.checks import InputError, closest, reason
 from tfssvae.data import folder, network, npz, shards, splits, tfds
 from tfssvae.data.arrays import Allocate, Source, make_source
 from tfssvae.limits import in_memory
@@ -200,7 +200,9 @@ def _read_keras(name: str, folders: Sequence[str]) -> Source:
     try:
         (x_train, y_train), (x_test, y_test) = module.load_data()
     except Exception as error:
-        raise InputError(f'"{name}" could not be downloaded or read by Keras: {error}') from error
+        raise InputError(
+            f'"{name}" could not be downloaded or read by Keras: {reason(error)}'
+        ) from error
     return make_source(
         x_train,
         y_train,

@@ -11,7 +11,6 @@ import re
 import shlex
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +83,8 @@ def install_hint(extra: str) -> str:
     In a checkout it is pip's own way to say so. Where a wheel was installed there is no folder to
     name, and no index has tfssvae: the packages are named that the wheel declares.
     """
+    from importlib import metadata
+
     checkout = Path(__file__).parents[1]
     if (checkout / "setup.py").is_file():
         return f"pip install -e {shlex.quote(f'{checkout}[{extra}]')}"
@@ -308,7 +309,9 @@ def closest(name: str, known: Iterable[str]) -> str:
     match = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
     if match:
         meant = by_lower_case[match[0]]
-        if same_text(meant, name):  # else it would be asked whether the same was meant
+        if meant != name and same_text(
+            meant, name
+        ):  # else it would be asked whether the same was meant
             return f"did you mean {meant!a}, got {name!a}? Known: {listed}"
         return f'did you mean "{meant}"? Known: {listed}'
     return f"known: {listed}"

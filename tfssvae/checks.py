@@ -309,9 +309,7 @@ def closest(name: str, known: Iterable[str]) -> str:
     match = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
     if match:
         meant = by_lower_case[match[0]]
-        if meant != name and same_text(
-            meant, name
-        ):  # else it would be asked whether the same was meant
+        if meant != name and same_text(meant, name):  # on the screen they look the same
             return f"did you mean {meant!a}, got {name!a}? Known: {listed}"
         return f'did you mean "{meant}"? Known: {listed}'
     return f"known: {listed}"

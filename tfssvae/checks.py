@@ -66,15 +66,24 @@ def reason(error: BaseException) -> str:
     'KeyError'
     """
     text = _COLOUR.sub("", str(error)).partition(_ARGUMENTS)[0]
-    own = _OWN.search(text)
-    if own:
-        return own[1].strip()
+    own = refusal_in(error)
+    if own is not None:
+        return own
     lines = [line.strip() for line in text.splitlines()]
     named = _NAMED.search("\n".join(lines)) if "in user code:" in lines else None
     told = [line for line in lines if line and not _HEADINGS.match(line)]
     line = named[1] if named else next(iter(told), "")
     line = _WRAPPERS.sub("", line).strip() or type(error).__name__
     return line if len(line) <= _LONGEST_REASON else f"{line[:_LONGEST_REASON]}..."
+
+
+def refusal_in(error: BaseException) -> str | None:
+    """Return the sentence of an `InputError` of ours that another error passes on, None without.
+
+    TensorFlow keeps of an exception in a Python function what it says, inside a trace.
+    """
+    own = _OWN.search(str(error))
+    return own[1].strip() if own else None
 
 
 def install_hint(extra: str) -> str:

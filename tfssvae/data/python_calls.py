@@ -1,4 +1,4 @@
-"""Python functions inside `tf.data`, and the end of Python while one of them runs.
+"""Python functions inside `tf.data`: their refusals, and the end of Python while one of them runs.
 
 TensorFlow calls them from its threads, ahead of what is asked for. Python ends such a thread when
 it ends itself, and TensorFlow then waits for its answer for ever, as it destroys the iterator: a
@@ -8,11 +8,14 @@ script whose last batch has been taken would not exit. So the end waits until th
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+
+from tfssvae.checks import InputError, refusal_in
 
 _QUIET = 0.1  # seconds without a call, after which the buffers are taken to be full
 _LONGEST = 10.0  # seconds; nothing says how large a buffer somebody has asked for
@@ -32,6 +35,20 @@ def counted(function: Callable[..., Any]) -> Callable[..., Any]:
             _count(-1)
 
     return call
+
+
+@contextlib.contextmanager
+def own_refusals() -> Iterator[None]:
+    """Raise an `InputError` of a Python function as the sentence that it is, without a trace."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.OpError as error:
+        told = refusal_in(error)
+        if told is None:
+            raise
+        raise InputError(told) from None
 
 
 def _count(calls: int) -> None:

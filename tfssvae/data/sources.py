@@ -121,10 +121,9 @@ def load_source(
         return _read_digits()
     if name.endswith(".npz"):
         return npz.read_npz(name, label_key=label_key, num_classes=num_classes)
-    for data_folder in folders:
-        file = Path(data_folder) / f"{name}.npz"
-        if _is_plain(name) and file.is_file():
-            return npz.read_npz(file, name, _CLASS_NAMES.get(name), label_key, num_classes)
+    file = npz_file(name, data_dir)
+    if file is not None:
+        return npz.read_npz(file, name, _CLASS_NAMES.get(name), label_key, num_classes)
     if name in _CLASS_NAMES:
         _refuse_label_key(label_key, name)
         return _read_keras(name, folders)
@@ -135,6 +134,16 @@ def load_source(
             return _in_memory(source) if stream is False else source
         return folder.read_folder(name, grey, image_size, num_classes, allocate)
     raise InputError(_unknown_message(name, folders))
+
+
+def npz_file(name: str, data_dir: str | os.PathLike[str] | None = None) -> Path | None:
+    """Return NAME.npz of `data_dir` or else of `$TFSSVAE_DATA`, None where neither has it.
+
+    Raises:
+        InputError: `data_dir` is no folder.
+    """
+    files = (Path(folder) / f"{name}.npz" for folder in _data_folders(data_dir, name))
+    return next((file for file in files if _is_plain(name) and file.is_file()), None)
 
 
 def _in_memory(source: Source) -> Source:

@@ -21,6 +21,7 @@ from tfssvae.data.pipeline import (
     training_order,
     unfeatured_labels,
 )
+from tfssvae.data.python_calls import own_refusals
 from tfssvae.progress_bar import with_progress_bar
 from tfssvae.replicas import num_workers, of_this_replica
 from tfssvae.strategy_checks import check_shares
@@ -150,7 +151,8 @@ def train(
         for first in range(done if begun else 0, steps, block):
             count = min(block, steps - first)
             calls.on_train_batch_begin(first)
-            logs = _as_floats(run(count))
+            with own_refusals():
+                logs = _as_floats(run(count))
             calls.on_train_batch_end(first + count - 1, logs)
             if model.stop_training:
                 break

@@ -12,6 +12,7 @@ import tfssvae
 from tfssvae.checks import InputError, SettingError, reason
 from tfssvae.core import SemiSupervisedVAE
 from tfssvae.data import Data, load
+from tfssvae.data.python_calls import own_refusals
 from tfssvae.model_files import load_model
 from tfssvae.replicas import strategy_of
 from tfssvae.runs.build import build, check_method, filled, order_of
@@ -100,7 +101,7 @@ def _train(
     say(_describe(config, model, data), event="start", run=str(folder), config=config)
     note_session(folder, say)
     try:
-        with recorded(folder, config):
+        with recorded(folder, config), own_refusals():
             model, trained = drive(model, config, data, folder, say)
         return _finish(folder, config, data, model, trained, say)
     except (KeyboardInterrupt, OSError, tf.errors.OpError) as error:

@@ -1,6 +1,6 @@
 """Deploying: train, export, serve, and ask the server.
 
-    pip install 'tfssvae[serving]'
+    pip install -e ".[serving]"
     python examples/deploying.py --out runs/deploying
 
 The server is `tfssvae serve`, which answers as TensorFlow Serving does: the client stays the same.

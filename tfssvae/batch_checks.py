@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfssvae.checks import PIXEL_ROUNDING, SUM_TOLERANCE, InputError, range_message
+from tfssvae.checks import PIXEL_ROUNDING, SUM_TOLERANCE, InputError, range_message, refusal_in
 from tfssvae.layers.images import check_image_type
 
 KEYS = ("labelled", "unlabelled", "unfeatured")
@@ -29,11 +29,14 @@ _IMAGES = "images must be floats in 0..1, or uint8 in 0..255; found values from"
 
 @contextlib.contextmanager
 def input_errors():
-    """Turn a check that failed in the graph into an `InputError` of one sentence."""
+    """Turn what was refused while a graph ran into an `InputError` of one sentence.
+
+    That is a check of this file, or an `InputError` of a Python function in a pipeline.
+    """
     try:
         yield
-    except tf.errors.InvalidArgumentError as error:
-        sentence = _sentence(str(error))
+    except tf.errors.OpError as error:
+        sentence = _sentence(str(error)) or refusal_in(error)
         if sentence is None:
             raise
         raise InputError(sentence) from None

@@ -184,7 +184,7 @@ class SemiSupervisedVAE(keras.Model):
         except (ValueError, tf.errors.InvalidArgumentError) as error:
             raise checks.InputError(
                 f"the networks of {type(self).__name__} do not fit together for images of shape "
-                f"{self.example_shape}, {self.num_classes} classes: {error}"
+                f"{self.example_shape}, {self.num_classes} classes: {checks.reason(error)}"
             ) from error
         check_logits(found.logits.numpy())
         self._try_augmentation(blank)
@@ -207,7 +207,7 @@ class SemiSupervisedVAE(keras.Model):
         except (ValueError, IndexError, tf.errors.InvalidArgumentError) as error:
             raise checks.InputError(
                 f"augment does not fit examples of shape {self.example_shape}: "
-                f"{str(error).splitlines()[0]}"
+                f"{checks.reason(error)}"
             ) from error
 
     def _counter(self, name: str, shape: tuple, dtype: str):

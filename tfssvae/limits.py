@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from tfssvae.checks import InputError
+from tfssvae.checks import InputError, reason
 
 CLASSES = 100_000
 """Classes or clusters of a data set; a single label of two billion would name as many."""
@@ -30,7 +30,6 @@ MODEL_CONFIG_BYTES = 16 * 2**20
 NAME_CHARACTERS = 1000
 """Of a class's name."""
 
-_LONGEST_REASON = 300  # characters of an error that a message passes on
 _EXPANSION = 3  # bytes that a file of weights may unpack to for each byte that it has
 _SLACK_BYTES = 64 * 2**20  # and these besides: what a model does not store is small
 
@@ -103,7 +102,7 @@ def _parsed(content: bytes, path: str | os.PathLike[str]) -> Any:
     except RecursionError:
         raise UnreadableFile(f"{path} is damaged: it is nested too deeply") from None
     except ValueError as error:  # not UTF-8, not JSON, or a number of thousands of digits
-        raise UnreadableFile(f"{path} is damaged, it is not JSON: {first_line(error)}") from error
+        raise UnreadableFile(f"{path} is damaged, it is not JSON: {reason(error)}") from error
 
 
 def _object(found: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -204,13 +203,3 @@ def _check_room(shape: Sequence[int], dtype: Any, room: int, what: str, of: str)
             f"{what} ({sides}, {np.dtype(dtype)}) needs {wanted / 2**20:,.0f} MiB and"
             f" {room / 2**20:,.0f} MiB of {of} are free: take fewer or smaller examples."
         )
-
-
-def first_line(error: BaseException) -> str:
-    """Return what an error says, on one line and not too long.
-
-    >>> first_line(ValueError("one" + chr(10) + "two")), first_line(KeyError())
-    ('one', 'KeyError')
-    """
-    text = next(iter(str(error).splitlines()), "") or type(error).__name__
-    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}..."

@@ -22,7 +22,7 @@ import keras
 import tensorflow as tf
 
 from tfssvae import limits
-from tfssvae.checks import InputError
+from tfssvae.checks import InputError, reason
 from tfssvae.models import register
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
@@ -83,8 +83,7 @@ def load_weights(model: keras.Model, path: Path) -> None:
     try:
         model.load_weights(path)
     except ValueError as error:
-        reason = limits.first_line(error)
-        raise InputError(f"{path} does not fit this model: {reason}") from error
+        raise InputError(f"{path} does not fit this model: {reason(error)}") from error
     except Exception as error:
         raise _damaged(path, error) from error
 
@@ -251,4 +250,4 @@ def _size(file: BinaryIO) -> int:
 
 
 def _damaged(path: Path, error: Exception) -> limits.UnreadableFile:
-    return limits.UnreadableFile(f"{path} is damaged: {limits.first_line(error)}")
+    return limits.UnreadableFile(f"{path} is damaged: {reason(error)}")

@@ -54,7 +54,8 @@ def reproduce(
 
     Args:
         name: of the table, such as "mier/table1".
-        data: one of the table's data sets, or any other that `data.load` takes.
+        data: one of the table's data sets, by name or as an npz file that is called so, which keeps
+            the table's settings and its published figures; or any other that `data.load` takes.
         epochs: of each run; None: the paper's. Schedules shrink in proportion.
         seeds: each draws labels, initial weights, order and noise.
         rows: names of rows; None: all.
@@ -135,7 +136,7 @@ def _paper_figure(
 def _config(table: Table, row: Row, data: str, data_dir, seed: int, epochs: int) -> dict[str, Any]:
     """Return the configuration of one run (see `runs.start_run`)."""
     arguments = {
-        **table.data_arguments(data),
+        **table.data_arguments(data, data_dir),
         **row.data,
         "labels_per_class": row.labels_per_class,
         "data_dir": data_dir,
@@ -234,6 +235,7 @@ def _json(table: Table, rows, results: Results, diverged: Diverged, asked: _Aske
         "rows": {},
         "anova": _analyses(table, results),
     }
+    known = table.data_set(asked.data)
     for row in rows:
         if not results[row.name] and not diverged[row.name]:
             continue
@@ -251,7 +253,7 @@ def _json(table: Table, rows, results: Results, diverged: Diverged, asked: _Aske
             entry["metrics"][metric] = {
                 "per_seed": figures,
                 **_summary(list(figures.values())),
-                "published": row.published.get(asked.data, {}).get(metric),
+                "published": row.published.get(known, {}).get(metric),
                 "minus_pair": _summary(differences) if differences else None,
             }
         content["rows"][row.name] = entry
@@ -262,6 +264,7 @@ def _markdown(table: Table, rows, results: Results, diverged: Diverged, asked: _
     header = ["model", "runs", "diverged"]
     for metric, unit in table.metrics.items():
         header += [f"{metric.replace('_', ' ')}, {unit}", "published", "minus the row without"]
+    known = table.data_set(asked.data)
     body: list[list[str]] = []
     seconds = []
     for row in rows:
@@ -272,7 +275,7 @@ def _markdown(table: Table, rows, results: Results, diverged: Diverged, asked: _
         cells = [row.title, str(len(results[row.name])), lost]
         for metric, unit in table.metrics.items():
             scale, digits = (100.0, 2) if unit == "%" else (1.0, 4)
-            published = row.published.get(asked.data, {}).get(metric)
+            published = row.published.get(known, {}).get(metric)
             figures = list(_figures(results, row, metric).values())
             differences = _differences(results, row, metric)
             cells += [

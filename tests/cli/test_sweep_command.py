@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from tests.cli.sweeps import BASE, NO_LABELS
+from tfssvae.checks import install_hint
 from tfssvae.cli import main
 from tfssvae.cli.parser import make_parser
 from tfssvae.cli.settings import settings_parser, train_command, with_arguments
@@ -93,4 +94,4 @@ def test_a_missing_package_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "optuna", None)
     sampled = ["--range", "latent_dim=1:9", "--trials", "2"]
     assert main([*BASE, *sampled, "--out", str(tmp_path / "out")]) == 2
-    assert "pip install 'tfssvae[sweep]'" in capsys.readouterr().err
+    assert install_hint("sweep") in capsys.readouterr().err

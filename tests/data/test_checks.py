@@ -193,6 +193,8 @@ def test_closest_names():
     assert closest("digit", known) == 'did you mean "Digits"? Known: Digits, mnist'
     assert closest("MNIST", known) == 'did you mean "mnist"? Known: Digits, mnist'
     assert closest("zzz", known) == "known: Digits, mnist"
+    two_forms = closest("caf\u00e9", ["cafe\u0301", "tea"])
+    assert two_forms.startswith(r"did you mean 'cafe\u0301', got 'caf\xe9'?"), two_forms
     many = closest("name77", [f"name{i}" for i in range(100)])
     assert many.startswith('did you mean "name77"?')
     assert many.endswith("(100 in all)")

@@ -8,7 +8,7 @@ import pytest
 from tfssvae import checks
 from tfssvae.checks import InputError
 from tfssvae.data import splits
-from tfssvae.data.splits import choose_labelled, choose_validation
+from tfssvae.data.splits import choose_labelled, choose_validation, class_index
 
 # 50 rows of class 0, 30 of class 1, 15 of class 2, 5 of class 3, and 20 without a label.
 Y = np.random.default_rng(5).permutation(np.repeat([0, 1, 2, 3, -1], [50, 30, 15, 5, 20]))
@@ -49,6 +49,15 @@ def test_more_labels_of_the_same_seed_contain_the_fewer():
     few = choose_labelled(Y, 4, labels_per_class=2, seed=7)
     many = choose_labelled(Y, 4, labels_per_class=4, seed=7)
     assert set(few) < set(many)
+
+
+def test_names_of_classes_in_either_unicode_form():
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    assert class_index(decomposed, ["tea", composed]) == 1
+    assert class_index(composed, ["tea", decomposed]) == 1
+    assert class_index(decomposed, ["tea", composed, decomposed]) == 2
+    with pytest.raises(InputError, match="Unknown class"):
+        class_index("cafe", ["tea", composed])
 
 
 def test_numbers_by_class_index_and_name():

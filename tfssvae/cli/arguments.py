@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfssvae.checks import InputError, closest
-from tfssvae.limits import first_line
+from tfssvae.checks import InputError, closest, reason
 
 
 def not_negative(text: str) -> float:
@@ -73,7 +72,7 @@ def part(option: str, text: str, known: Mapping[str, Any]):
     try:
         return known[name](name=name, **arguments)
     except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{option} {text:.80}: {first_line(error)}") from None
+        raise InputError(f"{option} {text:.80}: {reason(error)}") from None
 
 
 def say_of(options):

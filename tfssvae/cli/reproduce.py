@@ -20,7 +20,9 @@ def add(commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("table", metavar="PAPER/TABLE", help=f"one of: {', '.join(TABLES)}")
-    parser.add_argument("--data", required=True, metavar="NAME", help="a data set of the table")
+    parser.add_argument(
+        "--data", required=True, metavar="NAME", help="a data set of the table, or its npz file"
+    )
     parser.add_argument(
         "--epochs",
         type=int,

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tfssvae.checks import InputError
+from tfssvae.checks import InputError, install_hint
 from tfssvae.cli.arguments import not_negative, port
 
 
@@ -18,7 +18,7 @@ def add(commands) -> None:
         description="Answer predict, metadata and status requests of TensorFlow Serving, REST and "
         "gRPC, over exported models. It is for trying things out: there is no encryption and no "
         "login. A SavedModel is a program: serve those that you would run. "
-        "It needs: pip install 'tfssvae[serving]'.",
+        'It needs the extra "serving": pip install -e ".[serving]" in a checkout.',
         epilog="examples:\n  tfssvae serve saved_models/mnist_m2\n"
         "  tfssvae serve digits=saved_models/a shapes=saved_models/b --batching",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -79,7 +79,7 @@ def run(options) -> None:
         if (error.name or "").startswith("tfssvae"):
             raise
         raise InputError(
-            f"serve needs {error.name}, which is not installed: pip install 'tfssvae[serving]'"
+            f"serve needs {error.name}, which is not installed: {install_hint('serving')}"
         ) from None
     if not server.is_loopback(options.host):
         print(

@@ -81,13 +81,32 @@ class ImagesInFiles(abc.ABC):
         """Return what the array would: `key` indexes the rows, of a tuple the first entry does.
 
         Raises:
-            InputError: a file is gone or not what it was.
+            InputError: a file is gone or not what it was, or floats in it are not in 0..1.
         """
         rows, *rest = key if isinstance(key, tuple) else (key,)
         wanted = _positions(rows, len(self))
-        found = self._read(wanted.ravel()).reshape(*wanted.shape, *self.shape[1:])
+        flat = wanted.ravel()
+        images = self._read(flat)
+        self._check(images, flat)
+        found = images.reshape(*wanted.shape, *self.shape[1:])
         whole = (Ellipsis,) if rows is Ellipsis else (slice(None),) * wanted.ndim
         return found[(*whole, *rest)]
+
+    def _check(self, images: NDArray[Any], rows: NDArray[np.int64]) -> None:
+        """Refuse floats that are no pixels: nothing looked at them when the data were loaded."""
+        if images.dtype == np.uint8 or not images.size:
+            return
+        if images.min() >= 0 and images.max() <= 1:  # neither is so of NaN
+            return
+        flat = images.reshape(len(images), -1)
+        number = int(np.argmin(((flat >= 0) & (flat <= 1)).all(axis=1)))
+        low, high = flat[number].min(), flat[number].max()
+        found = "NaN" if np.isnan(low) else f"floats from {low:.7g} to {high:.7g}"
+        row = rows[number]
+        raise InputError(
+            f"{self._files[self._file_of[row]]} is damaged: row {row}, which begins at byte"
+            f" {self._offsets[row]:,}, has {found}, pixels must be in 0..1: convert the data again"
+        )
 
     def _in_place(self, rows: NDArray[np.int64], read: Callable[[int, int, int], bool]) -> None:
         """Call `read(handle, number, offset)` for `rows[number]`, in the order in which they lie.

@@ -42,8 +42,9 @@ def load(
 
     Args:
         name: "digits" (needs no files), "mnist", "fashion_mnist", "cifar10", "cifar100",
-            "tfds:NAME", the NAME of a NAME.npz in `data_dir`, the path of an npz file (x_train,
-            y_train, x_test, y_test; -1 = unlabelled), the path of a folder
+            "tfds:NAME" (its splits train, test, and after train one without labels, such as
+            stl10's unlabelled), the NAME of a NAME.npz in `data_dir`, the path of an npz file
+            (x_train, y_train, x_test, y_test; -1 = unlabelled), the path of a folder
             (train/<class>/*.png, train/unlabelled/*.png, test/<class>/*.png), or one of
             `tfssvae convert`.
         labels_per_class: labels in every class, or {class index or name: number}.

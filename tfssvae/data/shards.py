@@ -10,7 +10,8 @@ A folder of `write_shards` holds
 
 Any reader of TFRecord can use the files. Here rows are read from where they lie, so that a training
 run sees them in the order that it would have seen with all images in memory. What is read is not
-verified again: the checksums of TFRecord are those of its own readers.
+verified by the checksums of TFRecord, which are those of its own readers; floats are checked to be
+pixels.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tfssvae import limits
-from tfssvae.checks import InputError, closest
+from tfssvae.checks import InputError, closest, reason
 from tfssvae.data import folder, network, npz, shards, splits, tfds
 from tfssvae.data.arrays import Allocate, Source, make_source
 from tfssvae.limits import in_memory
@@ -121,10 +121,9 @@ def load_source(
         return _read_digits()
     if name.endswith(".npz"):
         return npz.read_npz(name, label_key=label_key, num_classes=num_classes)
-    for data_folder in folders:
-        file = Path(data_folder) / f"{name}.npz"
-        if _is_plain(name) and file.is_file():
-            return npz.read_npz(file, name, _CLASS_NAMES.get(name), label_key, num_classes)
+    file = npz_file(name, data_dir)
+    if file is not None:
+        return npz.read_npz(file, name, _CLASS_NAMES.get(name), label_key, num_classes)
     if name in _CLASS_NAMES:
         _refuse_label_key(label_key, name)
         return _read_keras(name, folders)
@@ -135,6 +134,16 @@ def load_source(
             return _in_memory(source) if stream is False else source
         return folder.read_folder(name, grey, image_size, num_classes, allocate)
     raise InputError(_unknown_message(name, folders))
+
+
+def npz_file(name: str, data_dir: str | os.PathLike[str] | None = None) -> Path | None:
+    """Return NAME.npz of `data_dir` or else of `$TFSSVAE_DATA`, None where neither has it.
+
+    Raises:
+        InputError: `data_dir` is no folder.
+    """
+    files = (Path(folder) / f"{name}.npz" for folder in _data_folders(data_dir, name))
+    return next((file for file in files if _is_plain(name) and file.is_file()), None)
 
 
 def _in_memory(source: Source) -> Source:
@@ -200,7 +209,9 @@ def _read_keras(name: str, folders: Sequence[str]) -> Source:
     try:
         (x_train, y_train), (x_test, y_test) = module.load_data()
     except Exception as error:
-        raise InputError(f'"{name}" could not be downloaded or read by Keras: {error}') from error
+        raise InputError(
+            f'"{name}" could not be downloaded or read by Keras: {reason(error)}'
+        ) from error
     return make_source(
         x_train,
         y_train,

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tfssvae import limits
-from tfssvae.checks import InputError, check_count, closest, row_blocks
+from tfssvae.checks import InputError, check_count, closest, row_blocks, same_text
 
 _FORMAT = 1
 _LABELLED_STREAM: tuple[int, ...] = ()
@@ -157,9 +157,11 @@ def class_index(entry: int | str, names: Sequence[str]) -> int:
         InputError: for an unknown class, with the nearest names.
     """
     if isinstance(entry, str) and (entry in names or not entry.isdecimal()):
-        if entry not in names:
+        # A keyboard and a file system may write the same accents in two Unicode forms.
+        meant = [entry] if entry in names else [n for n in names if same_text(n, entry)]
+        if len(meant) != 1:
             raise InputError(f'Unknown class "{entry}": {closest(entry, names)}.')
-        return list(names).index(entry)
+        return list(names).index(meant[0])
     entry = int(entry) if isinstance(entry, str) else entry  # as on the command line
     index = check_count(entry, "a class")
     if index >= len(names):

@@ -6,15 +6,15 @@ import logging
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tfssvae import limits
-from tfssvae.checks import InputError, closest
+from tfssvae.checks import InputError, check_images, closest, reason
 from tfssvae.data import images, network
 from tfssvae.data.arrays import Allocate, Source, make_source
 from tfssvae.data.tfds_records import Records, TfdsImages, damaged_file, find_records
@@ -28,6 +28,14 @@ _BATCH = 1024
 # As tfds reads by itself: by turns from so many files, unless their rows are in an order, and so
 # many rows at a turn.
 _CYCLE, _BLOCK = 16, 16
+_WITHOUT_LABELS = ("unlabelled", "unlabeled", "unsupervised")  # splits, as tfds calls them
+
+
+class _Split(NamedTuple):
+    """A split that is read, and the feature that is its label, None where it has none."""
+
+    name: str
+    key: str | None
 
 
 def read_tfds(
@@ -41,6 +49,9 @@ def read_tfds(
     stream: bool | None = None,
 ) -> Source:
     """Reads the train and, where it exists, the test split of an image data set.
+
+    A split of images without labels ("unlabelled", as stl10 has it, or "unsupervised") comes after
+    the rows of train, without labels. What further splits are left out is logged.
 
     What is already prepared on disk is used; otherwise it is downloaded and prepared, if the
     network can be reached.
@@ -73,17 +84,22 @@ def read_tfds(
         raise InputError(f'"tfds:{name}" has no "{label_key}": {closest(label_key, features)}.')
     key = label_key or ("label" if "label" in features else None)
 
-    found = [split for split in ("train", "test") if split in splits]
-    streamed = _is_streamed(builder, name, stream)
-    records = {split: _records(builder, split) for split in found}
+    _check_type(features["image"], name)
+    parts = _parts(splits, key)
+    _log_splits(splits, parts, name)
+
+    streamed = _is_streamed(builder, name, stream, parts["train"])
+    records = {
+        part: [_records(builder, split.name) for split in found] for part, found in parts.items()
+    }
     try:
         arrays: dict[str, tuple[Any, NDArray[Any]]] = {
-            split: _read_split(builder, split, key, grey, image_size, allocate)
-            for split in found
-            if split != "train" or not streamed
+            part: _read_part(builder, found, grey, image_size, allocate)
+            for part, found in parts.items()
+            if part != "train" or not streamed
         }
         if streamed:
-            arrays["train"] = _stream_split(builder, "train", key, records["train"])
+            arrays["train"] = _stream_part(builder, parts["train"], records["train"])
     except InputError:
         raise
     except (NotImplementedError, ImportError) as error:
@@ -92,9 +108,9 @@ def read_tfds(
             f" here: prepare it again with tfds build --file_format=tfrecord."
         ) from error
     except _damage() as error:
-        files = [file for split in found for file in records[split].files]
+        files = [file for found in records.values() for one in found for file in one.files]
         place = damaged_file(files) or f'"tfds:{name}"'
-        raise InputError(f"{place} is damaged: {_first_line(error)}") from error
+        raise InputError(f"{place} is damaged: {_sentence(error)}") from error
     x_train, y_train = arrays["train"]
     x_test, y_test = arrays.get("test", (None, None))
     class_names = getattr(features[key], "names", None) if key else None
@@ -136,7 +152,7 @@ def _find_builder(name: str, folders: Sequence[str]) -> Any:
         except tfds.core.DatasetNotFoundError:
             continue
         except (ValueError, AssertionError, TypeError, ParseError) as error:
-            raise InputError(f'"tfds:{name}" cannot be opened: {_first_line(error)}') from error
+            raise InputError(f'"tfds:{name}" cannot be opened: {_sentence(error)}') from error
         if _is_prepared(builder):
             return builder
         builders.append(builder)
@@ -184,7 +200,7 @@ def _download(builder: Any, name: str, folders: Sequence[str]) -> None:
         builder.download_and_prepare()
     except Exception as error:
         raise InputError(
-            f"{missing} and downloading it failed: {_first_line(error)} {what_to_do}."
+            f"{missing} and downloading it failed: {_sentence(error)} {what_to_do}."
         ) from error
 
 
@@ -195,32 +211,69 @@ def _damage() -> tuple[type[Exception], ...]:
     return tf.errors.OpError, OSError, ValueError
 
 
-def _first_line(error: BaseException) -> str:
-    text = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+def _sentence(error: BaseException) -> str:
+    text = reason(error)
     return text if text.endswith(".") else text + "."
 
 
-def _read_split(
+def _check_type(feature: Any, name: str) -> None:
+    """Refuse pixels whose range their type does not say, before anything changes them."""
+    dtype, varies = np.dtype(feature.np_dtype), None in feature.shape
+    if dtype == np.uint16 or (varies and dtype not in (np.uint8, np.float32)):
+        raise InputError(
+            f'"tfds:{name}" has images of {dtype}, which can be read as uint8 and as float32 in'
+            " 0..1 only: scale them by their largest possible value, and write an npz file or give"
+            " the arrays to data.from_arrays."
+        )
+
+
+def _parts(splits: Mapping[str, Any], key: str | None) -> dict[str, list[_Split]]:
+    """Return the splits that make up the training data and, where there are any, the test data."""
+    unlabelled = [_Split(name, None) for name in splits if name.lower() in _WITHOUT_LABELS]
+    parts = {"train": [_Split("train", key), *unlabelled]}
+    if "test" in splits:
+        parts["test"] = [_Split("test", key)]
+    return parts
+
+
+def _log_splits(splits: Mapping[str, Any], parts: dict[str, list[_Split]], name: str) -> None:
+    def listed(names: Sequence[str]) -> str:
+        return " and ".join(f'"{one}" ({splits[one].num_examples:,} rows)' for one in names)
+
+    further = [split.name for split in parts["train"][1:]]
+    if further:
+        _LOG.warning('"tfds:%s": %s comes after "train", without labels', name, listed(further))
+    taken = {split.name for found in parts.values() for split in found}
+    left_out = [split for split in splits if split not in taken]
+    if left_out:
+        _LOG.warning(
+            '"tfds:%s": %s is left out; to use it, read it with tensorflow_datasets.load and give'
+            " all rows to tfssvae.data.from_arrays",
+            name,
+            listed(left_out),
+        )
+
+
+def _count(builder: Any, part: Sequence[_Split]) -> int:
+    return sum(builder.info.splits[split.name].num_examples for split in part)
+
+
+def _read_part(
     builder: Any,
-    split: str,
-    key: str | None,
+    part: Sequence[_Split],
     grey: bool,
     image_size: Sequence[int] | None,
     allocate: Allocate,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    dataset = _dataset(builder, split, *filter(None, ("image", key)))
-    n = builder.info.splits[split].num_examples
     one_shape = builder.info.features["image"].shape
-    if None in one_shape:
-        if image_size is None:
-            raise InputError(
-                f'"tfds:{builder.name}" has images of varying size {one_shape}: pass image_size.'
-            )
-        size = images.check_size(image_size)
-        x, y = _read_one_by_one(dataset, n, key, grey, size, builder.name, allocate)
-    else:
-        x, y = _read_in_batches(dataset, n, key, allocate)
-    return x, y
+    if None not in one_shape:
+        return _filled(_in_batches(builder, part), _count(builder, part), builder.name, allocate)
+    if image_size is None:
+        raise InputError(
+            f'"tfds:{builder.name}" has images of varying size {one_shape}: pass image_size.'
+        )
+    one_by_one = _one_by_one(builder, part, grey, images.check_size(image_size))
+    return _filled(one_by_one, _count(builder, part), builder.name, allocate)
 
 
 def _dataset(builder: Any, split: str, *features: str) -> Any:
@@ -268,7 +321,7 @@ def _records(builder: Any, split: str) -> Records:
     try:
         shards = builder.info.splits[split].file_instructions
     except ValueError as error:
-        raise InputError(f'"tfds:{builder.name}" is damaged: {_first_line(error)}') from error
+        raise InputError(f'"tfds:{builder.name}" is damaged: {_sentence(error)}') from error
     if not shards:
         raise InputError(f'"tfds:{builder.name}" has no rows in its {split} split.')
     files = [Path(shard.filename) for shard in shards]
@@ -279,7 +332,7 @@ def _is_tfrecord(builder: Any) -> bool:
     return builder.info.file_format is None or builder.info.file_format.value == "tfrecord"
 
 
-def _is_streamed(builder: Any, name: str, stream: bool | None) -> bool:
+def _is_streamed(builder: Any, name: str, stream: bool | None, train: Sequence[_Split]) -> bool:
     """Whether the training images stay in their files.
 
     Raises:
@@ -297,7 +350,7 @@ def _is_streamed(builder: Any, name: str, stream: bool | None) -> bool:
         return False
     if stream is None:
         pixels = math.prod(builder.info.features["image"].shape)
-        if not limits.fills_memory(builder.info.splits["train"].num_examples * pixels):
+        if not limits.fills_memory(_count(builder, train) * pixels):
             return False
         _LOG.warning(
             "the training images would take more than half of the free memory: they are decoded "
@@ -320,60 +373,77 @@ def _why_not(builder: Any) -> str | None:
     return None
 
 
-def _stream_split(
-    builder: Any, split: str, key: str | None, records: Records
+def _stream_part(
+    builder: Any, part: Sequence[_Split], records: Sequence[Records]
 ) -> tuple[TfdsImages, NDArray[Any]]:
-    """Return images that stay in their files, and all labels, in the order of `_read_split`."""
-    order = _interleaved(list(map(len, records.offsets)), _files_at_once(builder))
-    y = np.full(len(order), -1, np.int64)
-    if key:
-        labels = (batch[key] for batch in _batches(_dataset(builder, split, key)))
-        y[:] = np.concatenate([_whole_labels(batch, key) for batch in labels])
-    return TfdsImages(records, order, builder.info.features["image"].shape), y
+    """Return images that stay in their files, and all labels, in the order of `_read_part`."""
+    orders: list[NDArray[np.int64]] = []
+    labels: list[NDArray[np.int64]] = []
+    first = 0
+    for (split, key), found in zip(part, records, strict=True):
+        order = _interleaved(list(map(len, found.offsets)), _files_at_once(builder))
+        orders.append(order + first)
+        first += len(order)
+        if key:
+            batches = _batches(_dataset(builder, split, key))
+            labels += [_whole_labels(batch[key], key).astype(np.int64) for batch in batches]
+        else:
+            labels.append(np.full(len(order), -1, np.int64))
+    joined = Records(
+        [file for found in records for file in found.files],
+        [offsets for found in records for offsets in found.offsets],
+        [lengths for found in records for lengths in found.lengths],
+    )
+    shape = builder.info.features["image"].shape
+    return TfdsImages(joined, np.concatenate(orders), shape), np.concatenate(labels)
 
 
 def _batches(dataset: Any) -> Any:
     return dataset.batch(_BATCH).as_numpy_iterator()
 
 
-def _read_in_batches(
-    dataset: Any, n: int, key: str | None, allocate: Allocate
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    x: NDArray[Any] | None = None
-    y = np.full(n, -1, np.int64)
-    start = 0
-    for batch in _batches(dataset):
-        pixels = batch["image"]
-        if x is None:
-            x = allocate((n, *pixels.shape[1:]), pixels.dtype)
-        x[start : start + len(pixels)] = pixels
-        if key:
-            y[start : start + len(pixels)] = _whole_labels(batch[key], key)
-        start += len(pixels)
-    return (np.empty((0, 0)) if x is None else x), y
+def _in_batches(
+    builder: Any, part: Sequence[_Split]
+) -> Iterator[tuple[NDArray[Any], NDArray[Any] | None]]:
+    """Yield images (m, h, w, c) and their labels (m,), None where there are none."""
+    for split, key in part:
+        for batch in _batches(_dataset(builder, split, *filter(None, ("image", key)))):
+            yield batch["image"], _whole_labels(batch[key], key) if key else None
 
 
-def _read_one_by_one(
-    dataset: Any,
+def _one_by_one(
+    builder: Any, part: Sequence[_Split], grey: bool, size: tuple[int, int]
+) -> Iterator[tuple[NDArray[Any], NDArray[Any] | None]]:
+    """Yield single images (1, h, w, c) of a size, checked before they are changed."""
+    for split, key in part:
+        dataset = _dataset(builder, split, *filter(None, ("image", key)))
+        for row, example in enumerate(dataset.as_numpy_iterator()):
+            place = f"image[{row}] in the {split} split of tfds:{builder.name}"
+            one = check_images(example["image"][np.newaxis], place)
+            one = images.resize(images.to_grey(one) if grey else one, size)
+            yield one, _whole_labels(example[key], key)[np.newaxis] if key else None
+
+
+def _filled(
+    blocks: Iterator[tuple[NDArray[Any], NDArray[Any] | None]],
     n: int,
-    key: str | None,
-    grey: bool,
-    size: tuple[int, int],
     name: str,
     allocate: Allocate,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return blocks of images in one array, and of labels, -1 where there are none."""
     x: NDArray[Any] | None = None
     y = np.full(n, -1, np.int64)
-    for row, example in enumerate(dataset.as_numpy_iterator()):
-        one = example["image"][np.newaxis]
-        one = images.resize(images.to_grey(one) if grey else one, size)[0]
+    start = 0
+    for pixels, labels in blocks:
         if x is None:
-            x = allocate((n, *one.shape), one.dtype)
-        if one.shape != x.shape[1:]:
+            x = allocate((n, *pixels.shape[1:]), pixels.dtype)
+        if pixels.shape[1:] != x.shape[1:]:
             raise InputError(f'"tfds:{name}" mixes grey and colour images: pass grey=True.')
-        x[row] = one
-        if key:
-            y[row] = _whole_labels(example[key], key)
+        rows = slice(start, start + len(pixels))
+        x[rows] = pixels
+        if labels is not None:
+            y[rows] = labels
+        start += len(pixels)
     return (np.empty((0, 0)) if x is None else x), y
 
 

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from tensorflow_probability import distributions as tfd
 
 from tfssvae import losses
-from tfssvae.checks import InputError
+from tfssvae.checks import InputError, reason
 from tfssvae.layers.gaussian import gaussian
 
 
@@ -162,7 +162,7 @@ def check_components(mean, variance) -> tuple[NDArray[np.float32], NDArray[np.fl
     try:
         means, variances = np.asarray(mean, "float32"), np.asarray(variance, "float32")
     except (TypeError, ValueError) as error:
-        raise InputError(f"mean and variance must be arrays of numbers: {error}") from None
+        raise InputError(f"mean and variance must be arrays of numbers: {reason(error)}") from None
     if means.ndim != 2 or means.size == 0:
         raise InputError(
             f"mean must have shape (num_classes, latent_dim), one component per class, got "

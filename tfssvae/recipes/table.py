@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -9,8 +11,10 @@ from matplotlib.figure import Figure
 from tfssvae.checks import InputError, closest
 from tfssvae.core import SemiSupervisedVAE
 from tfssvae.data import Data
+from tfssvae.data.sources import npz_file
 
 Config = dict[str, Any]
+_TFDS = "tfds:"
 History = Mapping[str, Sequence[float]]
 """Logged quantity -> its value after each epoch."""
 
@@ -70,13 +74,37 @@ class Table:
     draw: Callable[[Mapping[str, SemiSupervisedVAE], Data], Figure] | None = None
     draw_histories: Callable[[Mapping[str, History]], Figure] | None = None
 
-    def data_arguments(self, name: str) -> Config:
+    def data_set(self, name: str) -> str | None:
+        """Return which of the table's data sets somebody means, None where it is another.
+
+        It may be given by the table's name, by that of its source (svhn_cropped,
+        tfds:svhn_cropped), or as the path of an npz file that is called so.
+        """
+        stem = Path(name).stem if name.endswith(".npz") else name
+        for known, arguments in self.data.items():
+            source = arguments["name"]
+            if stem in (known, source, source.removeprefix(_TFDS)):
+                return known
+        return None
+
+    def data_arguments(self, name: str, data_dir: str | PathLike[str] | None = None) -> Config:
         """Return the arguments of `data.load` for one of the table's data sets, or for another.
 
-        Raises:
-            InputError: the name is empty.
+        Files called NAME.npz come before tfds, as in `data.load`.
+
+        Args:
+            name: see `data_set`, or whatever `data.load` takes.
+            data_dir: see `data.load`.
         """
-        return {**self.data.get(name, {"name": name}), **self.loading}
+        known = self.data_set(name)
+        if known is None:
+            return {"name": name, **self.loading}
+        found = name
+        if not name.endswith(".npz") and not name.startswith(_TFDS):
+            source = self.data[known]["name"]
+            names = (known, source.removeprefix(_TFDS))
+            found = next((n for n in names if npz_file(n, data_dir)), source)
+        return {**self.data[known], "name": found, **self.loading}
 
     def chosen(self, names: Sequence[str] | None) -> list[Row]:
         """Return the rows of the given names, all where there are none, in the table's order.

@@ -8,7 +8,7 @@ import numpy as np
 
 import tfssvae
 from tfssvae import limits
-from tfssvae.checks import InputError, closest
+from tfssvae.checks import InputError, closest, reason
 from tfssvae.core import SemiSupervisedVAE, constructor_arguments
 from tfssvae.data import Data
 from tfssvae.data.pipeline import Order, training_order
@@ -70,8 +70,7 @@ def build(config: dict[str, Any], data: Data) -> SemiSupervisedVAE:
     except Exception as error:
         chosen = ", ".join(f"{name}={value!r:.80}" for name, value in config["model"].items())
         raise InputError(
-            f"{config['method']} cannot be made with {chosen or 'its defaults'}: "
-            f"{limits.first_line(error)}"
+            f"{config['method']} cannot be made with {chosen or 'its defaults'}: {reason(error)}"
         ) from error
     check_suits(model, data, config["method"])
     with strategy.scope():
@@ -144,7 +143,7 @@ def make_optimizer(config: dict[str, Any]) -> keras.optimizers.Optimizer:
     except InputError:
         raise
     except (TypeError, ValueError) as error:
-        raise InputError(f"the learning rate cannot be used: {limits.first_line(error)}") from error
+        raise InputError(f"the learning rate cannot be used: {reason(error)}") from error
     if not isinstance(optimizer, keras.optimizers.Optimizer):
         raise InputError(f"the configuration has a {type(optimizer).__name__} for an optimizer")
     return optimizer
@@ -171,5 +170,5 @@ def revived(value):
         return keras.saving.deserialize_keras_object(copy.deepcopy(value))  # Keras changes it
     except Exception as error:
         raise InputError(
-            f"the configuration of {value['class_name']} is damaged: {limits.first_line(error)}"
+            f"the configuration of {value['class_name']} is damaged: {reason(error)}"
         ) from None

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 from tensorboard.plugins.hparams import api_pb2, summary, summary_v2
 
-from tfssvae.checks import DivergenceError, InputError
+from tfssvae.checks import DivergenceError, InputError, reason
 
 _LOG = logging.getLogger("tfssvae")
 _OPTIONS = ("labelled", "unlabelled", "unfeatured", "epochs", "learning_rate", "precision")
@@ -90,7 +90,7 @@ def _write(writer: tf.summary.SummaryWriter, message, folder: Path) -> None:
             tf.summary.experimental.write_raw_pb(message.SerializeToString())
         writer.flush()
     except (OSError, tf.errors.OpError) as error:
-        _LOG.warning("TensorBoard does not get the settings of %s: %s", folder, error)
+        _LOG.warning("TensorBoard does not get the settings of %s: %s", folder, reason(error))
 
 
 def _flat(name: str, value) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfssvae
-from tfssvae.checks import InputError, SettingError
+from tfssvae.checks import InputError, SettingError, reason
 from tfssvae.core import SemiSupervisedVAE
 from tfssvae.data import Data, load
 from tfssvae.model_files import load_model
@@ -107,7 +107,7 @@ def _train(
         command = f"tfssvae train --resume {shlex.quote(str(folder))}"
         say(f"to continue: {command}", event="interrupted", command=command)
         if isinstance(error, tf.errors.OpError):  # a full disk, a device without memory
-            raise OSError(str(error.message).splitlines()[0]) from error
+            raise OSError(reason(error)) from error
         raise
     finally:
         messages.end_line()

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
-from tfssvae.checks import ConversionError, InputError, check_images, closest
+from tfssvae.checks import ConversionError, InputError, check_images, closest, install_hint
 from tfssvae.serving.agreement import TOLERANCES, Agreement, compare, make_requests
 from tfssvae.serving.formats import CannotConvert, file_name, make
 from tfssvae.serving.tflite import VARIANTS, prepare
@@ -72,7 +72,7 @@ def check_extra(tflite: Sequence[str] = (), onnx: bool = False) -> None:
     if missing:
         raise InputError(
             f"{' and '.join(missing).replace('_', '-')} must be installed for these files: "
-            'pip install "tfssvae[convert]"'
+            f"{install_hint('convert')}"
         )
 
 

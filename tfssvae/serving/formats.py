@@ -6,6 +6,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from tfssvae.checks import reason
 from tfssvae.serving.onnx_file import load_onnx, to_onnx
 from tfssvae.serving.tflite import load_tflite, to_tflite
 
@@ -82,5 +83,4 @@ def _reason(error: Exception) -> str:
     unknown = sorted(set(re.findall(r"\btf\.(\w+)\(tensor", str(error))))
     if unknown:
         return f"TFLite has no {', '.join(unknown)}"
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:200]
+    return reason(error)

@@ -13,7 +13,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from tfssvae import __version__
-from tfssvae.checks import InputError, check_count, check_images, check_positive
+from tfssvae.checks import InputError, check_count, check_images, check_positive, install_hint
 from tfssvae.core import SemiSupervisedVAE
 from tfssvae.serving.example_inputs import as_dtype
 from tfssvae.serving.plane import latent_plane
@@ -103,7 +103,7 @@ def export(
         seen = as_dtype(check_images(examples, "examples", model.example_shape), "uint8")
     origin = _checked_json(provenance)
     if seen is not None and not can_write():
-        _LOG.warning("no warm-up requests are written: pip install 'tfssvae[serving]'")
+        _LOG.warning("no warm-up requests are written: %s", install_hint("serving"))
 
     def write(path: Path) -> None:
         signatures = make_signatures(model, dtypes, samples)

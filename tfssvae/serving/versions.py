@@ -1,7 +1,6 @@
 """Numbered version folders, which appear whole or not at all."""
 
 import os
-import re
 import shutil
 import uuid
 from collections.abc import Callable
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tfssvae.checks import InputError
+from tfssvae.checks import InputError, reason
 
 _MOST = 2**63 - 1
 
@@ -51,8 +50,7 @@ def write_version(directory: Path, version: int | None, write: Callable[[Path], 
         _flush(partial)
         return _publish(partial, directory, version)
     except (tf.errors.ResourceExhaustedError, tf.errors.OutOfRangeError) as error:
-        reason = re.sub(r"\{\{.*?\}\} ?| ?\[Op:.*", "", str(error).splitlines()[0])
-        raise OSError(f"cannot write to {directory}, is the disk full? {reason}") from error
+        raise OSError(f"cannot write to {directory}, is the disk full? {reason(error)}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

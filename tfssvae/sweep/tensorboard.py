@@ -7,6 +7,7 @@ from pathlib import Path
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hp
 
+from tfssvae.checks import reason
 from tfssvae.evaluation.curves import ACCURACY, BOUND
 from tfssvae.runs.hparams import shown
 from tfssvae.sweep.space import Choices, Range
@@ -38,7 +39,7 @@ def write_experiment(folder: Path, settings: Settings) -> None:
             hp.hparams_config(hparams=[*swept, seeds], metrics=metrics)
         writer.close()
     except (OSError, tf.errors.OpError) as error:
-        _LOG.warning("TensorBoard does not get the experiment in %s: %s", folder, error)
+        _LOG.warning("TensorBoard does not get the experiment in %s: %s", folder, reason(error))
 
 
 def _domain(values: Choices | Range) -> hp.Discrete | hp.RealInterval:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tfssvae.checks import InputError
+from tfssvae.checks import InputError, install_hint
 from tfssvae.sweep.space import Choices, Range, Space
 
 SAMPLERS = ("tpe", "random", "grid")
@@ -33,8 +33,8 @@ def check_installed(sampler: str) -> None:
         import optuna  # noqa: F401
     except ImportError:
         raise InputError(
-            f"--sampler {sampler} needs optuna: pip install 'tfssvae[sweep]' (a --grid alone, "
-            "without --trials, does not)"
+            f"--sampler {sampler} needs optuna (a --grid alone, without --trials, does not): "
+            f"{install_hint('sweep')}"
         ) from None
 
 

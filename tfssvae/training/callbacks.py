@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from tfssvae import evaluation
-from tfssvae.checks import InputError, check_images, check_labels, check_same_length
+from tfssvae.checks import InputError, check_images, check_labels, check_same_length, reason
 from tfssvae.evaluation.class_names import check_class_names
 from tfssvae.evaluation.images import as_pictures
 from tfssvae.training.projector import write_projector
@@ -104,7 +104,7 @@ class TensorBoardImages(keras.callbacks.Callback):
             self._writer = None
             if not self._failed:
                 message = "TensorBoard does not get the %s in %s, training goes on: %s"
-                _LOG.warning(message, what, self.folder, error)
+                _LOG.warning(message, what, self.folder, reason(error))
             self._failed = True
 
     def _write_epoch(self, epoch: int) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 import keras
 
 from tfssvae import checked_json
-from tfssvae.checks import InputError, closest
-from tfssvae.limits import UnreadableFile, first_line
+from tfssvae.checks import InputError, closest, reason
+from tfssvae.limits import UnreadableFile
 from tfssvae.model_files import load_weights
 from tfssvae.replicas import is_chief, num_workers, workers_agree
 from tfssvae.training.direction import direction_of
@@ -223,9 +223,7 @@ def restore_latest(model: keras.Model, folder) -> dict | None:
             for variable, value in zip(model.metrics_variables, state.pop("metrics"), strict=True):
                 variable.assign(value)
         except ValueError as error:
-            raise InputError(
-                f"{path / _STATE} does not fit this model: {first_line(error)}"
-            ) from error
+            raise InputError(f"{path / _STATE} does not fit this model: {reason(error)}") from error
         return state
     if damage is not None:
         raise InputError(

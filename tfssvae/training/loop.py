@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfssvae import limits
+from tfssvae.batch_checks import input_errors
 from tfssvae.checks import InputError, check_count, check_positive
 from tfssvae.core import SemiSupervisedVAE
 from tfssvae.data import Data
@@ -150,7 +151,8 @@ def train(
         for first in range(done if begun else 0, steps, block):
             count = min(block, steps - first)
             calls.on_train_batch_begin(first)
-            logs = _as_floats(run(count))
+            with input_errors():
+                logs = _as_floats(run(count))
             calls.on_train_batch_end(first + count - 1, logs)
             if model.stop_training:
                 break

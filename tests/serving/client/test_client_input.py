@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.serving.client.model_and_addresses import NAME
-from tfssvae.checks import InputError
+from tfssvae.checks import InputError, install_hint
 from tfssvae.serving import Client
 
 pytestmark = pytest.mark.xdist_group("client")
@@ -100,4 +100,4 @@ except ImportError as error:
     assert result.returncode == 0, result.stderr
     unavailable, missing = result.stdout.splitlines()
     assert unavailable == "UNAVAILABLE"
-    assert missing.endswith("pip install 'tfssvae[serving]'")
+    assert missing.endswith(install_hint("serving"))

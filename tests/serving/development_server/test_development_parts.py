@@ -19,6 +19,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from tfssvae import cli
+from tfssvae.checks import install_hint
 from tfssvae.serving import development
 from tfssvae.serving.development import server
 from tfssvae.serving.development.batching import Batcher
@@ -334,4 +335,4 @@ def test_without_the_extra_it_says_what_to_install(folder, capsys, monkeypatch):
     monkeypatch.delitem(sys.modules, server.__name__)
     monkeypatch.delattr(development, "server")
     printed = refusal(capsys, folder)
-    assert "uvicorn, which is not installed: pip install 'tfssvae[serving]'" in printed
+    assert f"uvicorn, which is not installed: {install_hint('serving')}" in printed

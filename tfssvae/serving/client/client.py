@@ -48,7 +48,7 @@ class Client:
 
     Raises:
         InputError: an argument is not as described.
-        ImportError: the transport's package is missing: `pip install 'tfssvae[serving]'`.
+        ImportError: the transport's package is missing; the extra `serving` has it.
 
     Every method that asks the server raises `ServingError` where it does not get an answer.
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol, TypedDict
 
 from numpy.typing import NDArray
 
-from tfssvae.checks import InputError
+from tfssvae.checks import InputError, install_hint
 
 # Numbers of TensorFlow's data types; text and bfloat16 have no place in numpy.
 DTYPES = {
@@ -112,5 +112,5 @@ def connect(address: str, headers: Mapping[str, str]) -> Transport:
         return Grpc(rest, headers, secure=scheme == "grpcs")
     except ModuleNotFoundError as error:
         raise ImportError(
-            f"the client needs {error.name} for this address: pip install 'tfssvae[serving]'"
+            f"the client needs {error.name} for this address: {install_hint('serving')}"
         ) from error

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfssvae.checks import InputError
+from tfssvae.checks import InputError, reason
 from tfssvae.serving.development.failure import Failure
 from tfssvae.serving.development.loaded_model import LoadedModel, has_saved_model
 
@@ -51,7 +51,7 @@ class _Version:
                 try:
                     self.model, self.error = LoadedModel(self.name, self.number, self.path), ""
                 except Exception as error:  # of files that anything may have written
-                    self.error = " ".join(str(error).split()) or type(error).__name__
+                    self.error = reason(error)
                     self._failed_stamp = stamp
                     _log.warning(
                         "%s: version %d cannot be loaded: %s", self.name, self.number, self.error

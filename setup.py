@@ -61,7 +61,7 @@ setup(
         "threadpoolctl>=3",
         "scipy>=1.11,<2",
         "matplotlib>=3.8,<4",
-        "pillow>=10",
+        "pillow>=10.1",
         "psutil>=5.9",
         "h5py>=3.10,<4",
         "setuptools>=68",  # tensorflow-probability imports distutils, gone from Python 3.12 on

@@ -26,6 +26,27 @@ def add_best(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_background(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says what is seen through transparent images."""
+    parser.add_argument(
+        "--background",
+        type=_whole_or_text,
+        nargs="+",
+        metavar="COLOUR",
+        help="behind transparent images of a folder: a name or #rrggbb, a grey in 0..255, or three "
+        "numbers, red, green and blue (white)",
+    )
+
+
+def background_of(words: Sequence[int | str]) -> Any:
+    """Return what `data.load` takes for the words of `--background`."""
+    return words[0] if len(words) == 1 else list(words)
+
+
+def _whole_or_text(word: str) -> int | str:
+    return int(word) if word.isdecimal() else word
+
+
 def positive(text: str) -> int:
     """Return an integer that is 1 or more."""
     if not text.isdecimal() or int(text) < 1:

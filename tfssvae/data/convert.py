@@ -18,6 +18,7 @@ from tfssvae import limits
 from tfssvae.checks import InputError
 from tfssvae.data import images
 from tfssvae.data.arrays import Allocate
+from tfssvae.data.background import WHITE, Background
 from tfssvae.data.shards import is_shards, write_shards
 from tfssvae.data.sources import load_source
 
@@ -31,6 +32,7 @@ def convert(
     image_size: Sequence[int] | None = None,
     label_key: str | None = None,
     num_classes: int | None = None,
+    background: Background = WHITE,
     say: Callable[[str], None] = print,
 ) -> Path:
     """Write a data set as TFRecord shards that `data.load(folder)` reads.
@@ -47,6 +49,7 @@ def convert(
         image_size: (height, width) in pixels to resize to.
         label_key: see `data.load`.
         num_classes: see `data.load`.
+        background: see `data.load`.
         say: receives a line at the end.
 
     Returns:
@@ -64,7 +67,15 @@ def convert(
     with tempfile.TemporaryDirectory(prefix=".convert-", dir=folder.parent) as scratch:
         allocate = _in_files(Path(scratch))
         source = load_source(
-            name, data_dir, label_key, grey, image_size, num_classes, allocate, stream=False
+            name,
+            data_dir,
+            label_key,
+            grey,
+            image_size,
+            num_classes,
+            allocate,
+            stream=False,
+            background=background,
         )
         changed = {
             part: None if x is None else _changed(x, grey, image_size, allocate)

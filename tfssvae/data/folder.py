@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import sys
@@ -15,20 +16,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tfssvae import limits
-from tfssvae.checks import InputError, closest
+from tfssvae.checks import InputError, printable
 from tfssvae.data import images
 from tfssvae.data.arrays import Allocate, Source, make_source
+from tfssvae.data.background import (
+    WHITE,
+    Background,
+    check_background,
+    is_grey_over,
+    over_background,
+)
+from tfssvae.data.folder_layout import find_layout
+from tfssvae.data.image_formats import check_meaning, formats, several
+from tfssvae.data.orientation import upright, upright_size
 from tfssvae.limits import in_memory
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Whatever a file is called, Pillow opens it as what its first bytes say, and it knows formats that
-# start other programs (PostScript) or that have been attacked more often.
-_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"})
-_UNLABELLED = ("unlabelled", "unlabeled")
-_LAYOUT = "train/<class>/*.png, train/unlabelled/*.png, test/<class>/*.png"
+_LOG = logging.getLogger("tfssvae")
 _GREY_MODES = frozenset({"1", "L", "LA", "La"})
 _CHUNK = 2048
 _PIXELS_AT_ONCE = 2**27  # in all threads; a pixel that is resized takes up to 12 bytes
@@ -40,6 +46,7 @@ _Result = TypeVar("_Result")
 class _Header(NamedTuple):
     size: tuple[int, int]  # (height, width)
     grey: bool
+    several: bool
 
 
 def read_folder(
@@ -48,52 +55,57 @@ def read_folder(
     image_size: Sequence[int] | None = None,
     num_classes: int | None = None,
     allocate: Allocate = in_memory,
+    background: Background = WHITE,
 ) -> Source:
     """Reads a folder of images.
 
-    The class names are the sorted names of the folders in train/. Colour images stay in colour
-    unless `grey`; grey ones become colour if any other is. Transparency is dropped, and of an
-    animation the first picture is taken. What is no regular file (a pipe, a device, a link that
-    leads nowhere) is passed over. Images beyond `PIL.Image.MAX_IMAGE_PIXELS`, and more of them than
-    the memory that is free can hold, are refused.
+    The class names are the sorted names of the folders in train/ (see `find_layout`). Which files
+    are images, their extensions say; in which format, their first bytes. Images are turned upright
+    by their EXIF orientation, and laid over the background where they are transparent. Colour
+    images stay in colour unless `grey`; grey ones become colour if any other is. Of several
+    pictures in a file (animations, pages) the first is taken. What is passed over is counted in a
+    warning of the logger "tfssvae". Images beyond `PIL.Image.MAX_IMAGE_PIXELS`, and more of them
+    than the memory that is free can hold, are refused.
 
     Args:
-        path: folder with train/ and perhaps test/; images are png, jpg, jpeg, bmp, gif or webp.
+        path: folder with train/ and perhaps test/; images are png, jpg, bmp, gif, webp, tif, ppm,
+            or avif where Pillow has it.
         grey: converts everything to one channel.
         image_size: (height, width) that every image is resized to.
         num_classes: K, for folders that have unlabelled images only.
         allocate: makes the array of all images.
+        background: see `check_background`.
 
     Returns:
         images (n, h, w, 1 or 3) uint8 in the order of the class and file names.
 
     Raises:
-        InputError: for another layout, no images, a file that cannot be read (named), images of
-            different sizes without `image_size`, or test classes that are not in train/.
+        InputError: for another layout, no images, a class without any, a file that cannot be read
+            (named), images of different sizes without `image_size`, test classes that are not in
+            train/, or an image that shows nothing over the background.
     """
     folder = Path(path)
+    colour = check_background(background)
     try:
-        class_names = _class_names(folder)
-        train = _list_files(folder / "train", class_names)
-        test = _list_files(folder / "test", class_names)
+        class_names, train, test, notes = find_layout(folder)
     except OSError as error:
         raise InputError(f"{error.filename} cannot be read: {error.strerror}.") from error
-    if not train:
-        raise InputError(
-            f"{folder} has no images in train/: expected {_LAYOUT} with one of the extensions"
-            f" {', '.join(sorted(EXTENSIONS))}."
-        )
+    for note in notes:
+        _LOG.warning(printable(note))
     files = [file for file, _ in (*train, *test)]
     with warnings.catch_warnings():
         # Pillow only warns of images that are suspiciously, though not yet absurdly, large.
         warnings.simplefilter("error", _bomb_warning())
-        headers = list(_in_threads(_read_header, files))
+        # And of notes beside the pixels that are damaged, or unusual.
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+        headers = list(_in_threads(lambda file: _read_header(file, colour), files))
+        _say_several(files, headers, folder)
         size = _common_size(files, headers) if image_size is None else images.check_size(image_size)
         channels = 1 if grey or all(header.grey for header in headers) else 3
         pixels = allocate((len(files), *size, channels), np.uint8)
 
         def decode(row: int) -> None:
-            pixels[row] = _read_image(files[row], channels, size)
+            pixels[row] = _read_image(files[row], channels, size, colour)
 
         largest = max(math.prod(header.size) for header in headers)
         for done, _ in enumerate(_in_threads(decode, range(len(files)), _threads(largest))):
@@ -112,45 +124,16 @@ def read_folder(
     )
 
 
-def _class_names(folder: Path) -> list[str]:
-    if not (folder / "train").is_dir():
-        raise InputError(f"{folder} has no folder train/: expected {_LAYOUT}.")
-    loose = [file for file in (folder / "train").iterdir() if _is_image(file)]
-    if loose:
-        raise InputError(
-            f"{min(loose)} stands outside of a class folder: move it to train/<class>/ or to"
-            f" train/unlabelled/."
-        )
-    names = [name for name in _subfolders(folder / "train") if name not in _UNLABELLED]
-    for name in _subfolders(folder / "test"):
-        if name not in names:
-            raise InputError(
-                f'{folder / "test"} has a class "{name}" that train/ does not have:'
-                f" {closest(name, names)}."
+def _say_several(files: Sequence[Path], headers: Sequence[_Header], folder: Path) -> None:
+    found = [file for file, header in zip(files, headers, strict=True) if header.several]
+    if found:
+        example = os.path.relpath(found[0], folder)
+        _LOG.warning(
+            printable(
+                f"{folder}: of files with several pictures or pages the first is read, in"
+                f" {len(found):,} of {len(files):,} files, e.g. {example}"
             )
-    return names
-
-
-def _subfolders(folder: Path) -> list[str]:
-    if not folder.is_dir():
-        return []
-    return sorted(
-        entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != "."
-    )
-
-
-def _is_image(file: Path) -> bool:
-    return file.suffix.lower() in EXTENSIONS and file.name[0] != "." and file.is_file()
-
-
-def _list_files(folder: Path, class_names: Sequence[str]) -> list[tuple[Path, int]]:
-    labels = {name: k for k, name in enumerate(class_names)} | dict.fromkeys(_UNLABELLED, -1)
-    return [
-        (file, labels[name])
-        for name in _subfolders(folder)
-        for file in sorted((folder / name).iterdir())
-        if _is_image(file)
-    ]
+        )
 
 
 def _bomb_warning() -> type[Warning]:
@@ -178,12 +161,17 @@ def _show_progress(done: int, total: int) -> None:
         print(f"\rreading images {done}/{total}", end=end, file=sys.stderr, flush=True)
 
 
-def _read_header(file: Path) -> _Header:
-    return _opened(file, lambda image: _Header((image.height, image.width), _is_grey(image)))
+def _read_header(file: Path, background: tuple[int, int, int]) -> _Header:
+    return _opened(
+        file,
+        lambda image: _Header(upright_size(image), _is_grey(image, background), several(image)),
+    )
 
 
-def _read_image(file: Path, channels: int, size: tuple[int, int]) -> NDArray[np.uint8]:
-    pixels = _opened(file, _to_array)[np.newaxis]
+def _read_image(
+    file: Path, channels: int, size: tuple[int, int], background: tuple[int, int, int]
+) -> NDArray[np.uint8]:
+    pixels = _opened(file, lambda image: _to_array(image, background))[np.newaxis]
     if channels == 1:
         pixels = images.to_grey(pixels)
     pixels = images.resize(pixels, size)[0]
@@ -194,7 +182,8 @@ def _opened(file: Path, read: Callable[[Image], _Result]) -> _Result:
     from PIL import Image
 
     try:
-        with limits.open_file(file) as stream, Image.open(stream, formats=_FORMATS) as image:
+        with limits.open_file(file) as stream, Image.open(stream, formats=formats()) as image:
+            check_meaning(image)
             return read(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InputError(
@@ -203,7 +192,8 @@ def _opened(file: Path, read: Callable[[Image], _Result]) -> _Result:
     # Pillow's decoders raise nearly anything on damaged files, SyntaxError included.
     except Image.UnidentifiedImageError as error:
         raise InputError(
-            f"{file} cannot be read as an image: it is none of {', '.join(_FORMATS)}"
+            f"{file} cannot be read as an image: its content is not {', '.join(formats()[:-1])} or"
+            f" {formats()[-1]}."
         ) from error
     except InputError:
         raise
@@ -211,18 +201,20 @@ def _opened(file: Path, read: Callable[[Image], _Result]) -> _Result:
         raise InputError(f"{file} cannot be read as an image: {error}") from error
 
 
-def _is_grey(image: Image) -> bool:
-    return image.mode in _GREY_MODES or image.mode.startswith("I")
+def _is_grey(image: Image, background: tuple[int, int, int]) -> bool:
+    if image.mode.startswith("I"):
+        return True
+    return image.mode in _GREY_MODES and is_grey_over(image, background)
 
 
-def _to_array(image: Image) -> NDArray[np.uint8]:
+def _to_array(image: Image, background: tuple[int, int, int]) -> NDArray[np.uint8]:
+    grey = _is_grey(image, background)
+    image = upright(image)
     if image.mode.startswith("I"):
         # 16-bit greys: Pillow's own conversion cuts values off at 255 instead of scaling them.
         sixteen_bits = np.asarray(image).astype(np.uint32)
         return ((sixteen_bits + 128) // 257).astype(np.uint8)[..., np.newaxis]
-    if _is_grey(image):
-        return np.array(image.convert("L"))[..., np.newaxis]
-    return np.array(image.convert("RGB"))
+    return over_background(image, background, grey)
 
 
 def _common_size(files: Sequence[Path], headers: Sequence[_Header]) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from tfssvae.checks import InputError, check_count, check_labels, check_probabilities, closest
 from tfssvae.data import images, splits
 from tfssvae.data.arrays import Source, make_source, of_classes
+from tfssvae.data.background import Background
 from tfssvae.data.dataset import Data
 from tfssvae.data.sources import load_source
 from tfssvae.limits import check_classes
@@ -37,6 +38,7 @@ def load(
     clusters: int | None = None,
     classes: Sequence[int | str] | None = None,
     stream: bool | None = None,
+    background: Background = "white",
 ) -> Data:
     """Loads a data set and chooses the labels that the model may see.
 
@@ -75,6 +77,8 @@ def load(
             where they have one size. None does so with the former, and with the latter where they
             would take more than half of the memory that is free. Training is the same, bit for
             bit. The compiled loop holds what fits, unless `train` is told resident=False.
+        background: what is seen through transparent images of a folder: the name of a colour
+            ("black", "#rrggbb"), a grey in 0..255, or (red, green, blue).
 
     Raises:
         InputError: for bad input; the message says what to do.
@@ -88,7 +92,16 @@ def load(
         raise InputError(_read_as_they_are(name))
     if stream is None and transformed and os.fspath(name).startswith("tfds:"):
         stream = False
-    source = load_source(name, data_dir, label_key, grey, image_size, num_classes, stream=stream)
+    source = load_source(
+        name,
+        data_dir,
+        label_key,
+        grey,
+        image_size,
+        num_classes,
+        stream=stream,
+        background=background,
+    )
     if num_classes is not None and num_classes != len(source.class_names):
         raise InputError(
             f'"{source.name}" has {len(source.class_names)} classes, not num_classes={num_classes}.'

@@ -13,6 +13,7 @@ from tfssvae import limits
 from tfssvae.checks import InputError, closest, reason
 from tfssvae.data import folder, network, npz, shards, splits, tfds
 from tfssvae.data.arrays import Allocate, Source, make_source
+from tfssvae.data.background import WHITE, Background, check_background
 from tfssvae.limits import in_memory
 
 __all__ = ["KNOWN_NAMES", "Source", "load_source"]
@@ -76,6 +77,7 @@ def load_source(
     num_classes: int | None = None,
     allocate: Allocate = in_memory,
     stream: bool | None = None,
+    background: Background = WHITE,
 ) -> Source:
     """Reads a data set by name or path.
 
@@ -91,6 +93,7 @@ def load_source(
         allocate: makes the arrays of images that are read one by one or in batches.
         stream: whether the training images stay in their files, which those of "tfds:NAME" and of
             `write_shards` can; None leaves it to the source.
+        background: of transparent images, in a folder of images only; see `check_background`.
 
     Raises:
         InputError: for a name or path that leads nowhere (with the nearest names), and whatever
@@ -100,6 +103,11 @@ def load_source(
     if not isinstance(name, str) or "\0" in name:
         raise InputError(f"{name!r:.80} is neither the name of a data set nor a path.")
     folders = _data_folders(data_dir, name)
+    if check_background(background) != WHITE and not _is_folder_of_images(name, folders):
+        raise InputError(
+            f'"{name}" has no transparent images: background is for folders of images, leave it'
+            " out."
+        )
     if name.startswith("tfds:"):
         return tfds.read_tfds(
             name.removeprefix("tfds:"),
@@ -132,7 +140,7 @@ def load_source(
         if shards.is_shards(name):
             source = shards.read_shards(name)
             return _in_memory(source) if stream is False else source
-        return folder.read_folder(name, grey, image_size, num_classes, allocate)
+        return folder.read_folder(name, grey, image_size, num_classes, allocate, background)
     raise InputError(_unknown_message(name, folders))
 
 
@@ -157,6 +165,12 @@ def _data_folders(data_dir: str | os.PathLike[str] | None, name: str) -> list[st
         raise InputError(f"data_dir={os.fspath(data_dir)} is not a folder.")
     folders = [data_dir, os.environ.get("TFSSVAE_DATA")]
     return [os.path.expanduser(entry) for entry in folders if entry]
+
+
+def _is_folder_of_images(name: str, data_folders: Sequence[str]) -> bool:
+    if not os.path.isdir(name) or shards.is_shards(name) or name in KNOWN_NAMES:
+        return False
+    return not any((Path(entry) / f"{name}.npz").is_file() for entry in data_folders)
 
 
 def _is_plain(name: str) -> bool:

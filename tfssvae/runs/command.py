@@ -17,6 +17,7 @@ _DATA = (
     "stream",
     "grey",
     "image_size",
+    "background",
     "binarize",
     "seed",
 )

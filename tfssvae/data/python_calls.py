@@ -1,4 +1,4 @@
-"""Python functions inside `tf.data`: their refusals, and the end of Python while one of them runs.
+"""Python functions inside `tf.data`, and the end of Python while one of them runs.
 
 TensorFlow calls them from its threads, ahead of what is asked for. Python ends such a thread when
 it ends itself, and TensorFlow then waits for its answer for ever, as it destroys the iterator: a
@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any
-
 
 _QUIET = 0.1  # seconds without a call, after which the buffers are taken to be full
 _LONGEST = 10.0  # seconds; nothing says how large a buffer somebody has asked for

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from tfssvae.checks import InputError
+from tfssvae.cli.arguments import add_pixel_range
 
 
 def add(commands) -> None:
@@ -25,6 +26,7 @@ def add(commands) -> None:
     parser.add_argument(
         "--image-size", type=int, nargs=2, metavar=("H", "W"), help="resize images to H x W pixels"
     )
+    add_pixel_range(parser)
     parser.add_argument("--label-key", metavar="KEY", help="which labels, where there are several")
     parser.add_argument("--num-classes", type=int, metavar="K", help="where the data do not say")
     parser.add_argument(
@@ -39,6 +41,6 @@ def run(options) -> None:
         raise InputError(f"--shard-mb must be at least 1, got {options.shard_mb}")
     from tfssvae.data.convert import convert
 
-    names = ("data_dir", "grey", "image_size", "label_key", "num_classes")
+    names = ("data_dir", "grey", "image_size", "label_key", "num_classes", "pixel_range")
     chosen = {name: getattr(options, name) for name in names}
     convert(options.data, options.out, options.shard_mb * 2**20, **chosen)

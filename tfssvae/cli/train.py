@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tfssvae.checks import InputError
-from tfssvae.cli.arguments import assignments, not_negative, part, positive, say_of
+from tfssvae.cli.arguments import add_pixel_range, assignments, not_negative, part, positive, say_of
 from tfssvae.models import METHODS
 from tfssvae.regularizers import REGULARIZERS
 
@@ -101,6 +101,7 @@ def add_settings(parser) -> None:
     parser.add_argument(
         "--image-size", type=int, nargs=2, metavar=("H", "W"), help="resize images to H x W pixels"
     )
+    add_pixel_range(parser)
     parser.add_argument(
         "--binarize",
         choices=["fixed", "round", "dynamic"],
@@ -236,6 +237,7 @@ def configuration(options, seed: int) -> dict[str, Any]:
             **({} if options.stream is None else {"stream": options.stream}),
             "grey": options.grey,
             "image_size": options.image_size,
+            **({} if options.pixel_range is None else {"pixel_range": options.pixel_range}),
             "binarize": options.binarize,
             "seed": seed,
             "unfeatured": "classes" if options.unfeatured else None,

@@ -31,6 +31,7 @@ def convert(
     image_size: Sequence[int] | None = None,
     label_key: str | None = None,
     num_classes: int | None = None,
+    pixel_range: Sequence[float] | None = None,
     say: Callable[[str], None] = print,
 ) -> Path:
     """Write a data set as TFRecord shards that `data.load(folder)` reads.
@@ -47,6 +48,7 @@ def convert(
         image_size: (height, width) in pixels to resize to.
         label_key: see `data.load`.
         num_classes: see `data.load`.
+        pixel_range: see `data.load`; the shards hold what it makes, and know it.
         say: receives a line at the end.
 
     Returns:
@@ -64,7 +66,15 @@ def convert(
     with tempfile.TemporaryDirectory(prefix=".convert-", dir=folder.parent) as scratch:
         allocate = _in_files(Path(scratch))
         source = load_source(
-            name, data_dir, label_key, grey, image_size, num_classes, allocate, stream=False
+            name,
+            data_dir,
+            label_key,
+            grey,
+            image_size,
+            num_classes,
+            allocate,
+            stream=False,
+            pixel_range=pixel_range,
         )
         changed = {
             part: None if x is None else _changed(x, grey, image_size, allocate)

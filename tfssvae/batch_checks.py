@@ -17,7 +17,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfssvae.checks import PIXEL_ROUNDING, SUM_TOLERANCE, InputError, range_message, refusal_in
+from tfssvae import value_range
+from tfssvae.checks import ROUNDING, SUM_TOLERANCE, InputError, refusal_in
 from tfssvae.layers.images import check_image_type
 
 KEYS = ("labelled", "unlabelled", "unfeatured")
@@ -57,7 +58,7 @@ def checked_images(x) -> tf.Tensor:
     if not x.dtype.is_floating:
         return x
     low, high = tf.reduce_min(x), tf.reduce_max(x)
-    fine = (low >= -PIXEL_ROUNDING) & (high <= 1 + PIXEL_ROUNDING)  # false for NaN, too
+    fine = (low >= -ROUNDING) & (high <= 1 + ROUNDING)  # false for NaN, too
     return _held_to(x, fine, _IMAGES, low, "to", high)
 
 
@@ -240,6 +241,6 @@ def _sentence(text: str) -> str | None:
     if parts[0] == _IMAGES:
         low, high = float(parts[1]), float(parts[3])
         if math.isfinite(low) and math.isfinite(high):
-            return range_message(low, high, "x")
+            return value_range.beyond(low, high, False, "x")
         return "x has NaN or infinite values: remove or replace them (tf.where, numpy.nan_to_num)"
     return " ".join(parts)

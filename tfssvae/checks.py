@@ -17,9 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tfssvae import value_range
+from tfssvae.value_range import variable
+
+ROUNDING = 1e-6
+"""By which scaling in float32, or scikit-learn's MinMaxScaler, may miss 0 and 1."""
 _BLOCK_BYTES = 1 << 26  # 64 MiB: bounds the temporary copies made of large arrays
-# By which scaling in float32, or scikit-learn's MinMaxScaler, may miss 0 and 1.
-PIXEL_ROUNDING = 1e-6
+_FIRST_ROWS = 16  # which nearly always show whether images are bright
 _SHOWN_NAMES = 20
 _LONGEST_REASON = 300  # characters of an outside library's error that a message passes on
 # What Keras and TensorFlow put around the line that says what is wrong.
@@ -135,15 +139,23 @@ def row_blocks(x: NDArray[Any], itemsize: int | None = None) -> Iterator[slice]:
         yield slice(start, start + rows)
 
 
-def check_images(x: ArrayLike, name: str = "x", shape: Sequence[int] | None = None) -> NDArray[Any]:
+def check_images(
+    x: ArrayLike,
+    name: str = "x",
+    shape: Sequence[int] | None = None,
+    *,
+    training: bool = False,
+) -> NDArray[Any]:
     """Returns images or a table as uint8 in 0..255 or float32 in 0..1.
 
     Args:
         x: table (n, d), grey images (n, h, w) or images (n, h, w, c). uint8 stays as it is, bool
             becomes 0 and 255, other integers must be in 0..255, floats must be in 0..1; beyond by
             a rounding error of at most 1e-6 they become 0 or 1.
-        name: how messages call the array.
+        name: how messages call the array; of "x in FILE", "x" stands in their expressions.
         shape: expected shape of one example; (28, 28) means (28, 28, 1).
+        training: whether a model learns from all of them, so that `check_not_dark` applies; of
+            what is predicted, few and dark images are no doubt.
 
     Returns:
         (n, d) or (n, h, w, c), uint8 or float32. No copy is made of uint8 and float32 arrays.
@@ -151,18 +163,44 @@ def check_images(x: ArrayLike, name: str = "x", shape: Sequence[int] | None = No
     Raises:
         InputError: for another rank, shape or dtype, an empty array, or values out of range.
     """
-    array = _as_numbers(x, name, "images are arrays of numbers")
+    array = as_numbers(x, name, "images are arrays of numbers")
     if array.ndim not in (2, 3, 4):
         raise InputError(
             f"{name} must have shape (n, d), (n, h, w) or (n, h, w, c), got {array.shape}."
-            + (f" For one example pass {name}[None]." if array.ndim == 1 else "")
+            + (f" For one example pass {variable(name)}[None]." if array.ndim == 1 else "")
         )
     if array.size == 0:
         raise InputError(f"{name} is empty: its shape is {array.shape}.")
     if shape is not None:
         _check_shape(array.shape, tuple(shape), name)
     array = _as_pixels(array, name)
+    if training:
+        check_not_dark(array, name)
     return array[..., np.newaxis] if array.ndim == 3 else array
+
+
+def check_not_dark(x: Any, name: str = "x") -> None:
+    """Refuses images whose largest value says that their dtype means another range than theirs.
+
+    Masks of 0 and 1, or digits of 0..16, are nearly black as pixels of 0..255. Images that are
+    all zero raise no doubt. Bright images are known by their first rows: the others are not read.
+
+    Args:
+        x: (n, ...) uint8 or float32 in 0..1, or an `ImagesInFiles` of them.
+        name: see `check_images`.
+
+    Raises:
+        InputError: uint8 reaches no further than a quarter of 255, or floats than 1/64.
+    """
+    whole = x.dtype == np.uint8
+    limit = value_range.DARK_WHOLE if whole else value_range.DARK_FLOAT
+    largest = 0
+    for rows in (slice(0, _FIRST_ROWS), *row_blocks(x)):
+        largest = max(largest, x[rows].max().item())
+        if largest > limit:
+            return
+    if largest > 0:
+        raise InputError(value_range.dark(largest, whole, name))
 
 
 def check_labels(
@@ -184,7 +222,7 @@ def check_labels(
         InputError: for another shape or dtype, an empty array, labels that are not whole
             numbers, or labels out of range.
     """
-    array = _as_numbers(y, name, "labels are integers (see numpy.unique with return_inverse=True)")
+    array = as_numbers(y, name, "labels are integers (see numpy.unique with return_inverse=True)")
     if array.size == 0:
         raise InputError(f"{name} is empty: its shape is {array.shape}.")
     if array.ndim == 2:
@@ -336,7 +374,17 @@ def same_text(one: str, other: str) -> bool:
     return unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other)
 
 
-def _as_numbers(values: ArrayLike, name: str, expected: str) -> NDArray[Any]:
+def as_numbers(values: ArrayLike, name: str, expected: str) -> NDArray[Any]:
+    """Returns an array of bool, whole numbers or floats.
+
+    Args:
+        values: whatever numpy takes.
+        name: how messages call the array.
+        expected: what it should be, for messages.
+
+    Raises:
+        InputError: for values that numpy cannot read, or of another kind.
+    """
     try:
         array = np.asarray(values)
     except (TypeError, ValueError) as error:
@@ -352,7 +400,7 @@ def _check_shape(got: tuple[int, ...], expected: tuple[int, ...], name: str) -> 
 
     if with_channel(got[1:]) == with_channel(expected):
         return
-    hint = f" For one example pass {name}[None]." if got == expected else ""
+    hint = f" For one example pass {variable(name)}[None]." if got == expected else ""
     wanted = ", ".join(map(str, expected))
     raise InputError(f"{name} must have shape (n, {wanted}), got {got}.{hint}")
 
@@ -362,21 +410,23 @@ def _as_pixels(x: NDArray[Any], name: str) -> NDArray[Any]:
         return x
     if x.dtype.kind == "b":
         return np.multiply(x, np.uint8(255), dtype=np.uint8)
-    low, high = _limits(x, name)
+    low, high = finite_limits(x, name)
     if x.dtype.kind == "f":
-        if low < -PIXEL_ROUNDING or high > 1 + PIXEL_ROUNDING:
-            raise InputError(range_message(low, high, name))
+        if low < -ROUNDING or high > 1 + ROUNDING:
+            raise InputError(value_range.beyond(low, high, False, name))
         x = x.astype(np.float32, copy=False)
         return x if low >= 0 and high <= 1 else np.clip(x, 0, 1)
     if low < 0 or high > 255:
-        raise InputError(
-            f"{name} has integers from {low} to {high}, pixels must be in 0..255:"
-            f" scale them to floats in 0..1 or to 0..255."
-        )
+        raise InputError(value_range.beyond(low, high, True, name))
     return x.astype(np.uint8)
 
 
-def _limits(x: NDArray[Any], name: str) -> tuple[float, float]:
+def finite_limits(x: NDArray[Any], name: str = "x") -> tuple[float, float]:
+    """Returns the smallest and the largest value of an array that is not empty.
+
+    Raises:
+        InputError: there is a NaN or an infinite value, whose place the message says.
+    """
     lows, highs = [], []
     for rows in row_blocks(x):
         low, high = x[rows].min(), x[rows].max()
@@ -396,21 +446,8 @@ def _not_finite_message(x: NDArray[Any], name: str) -> str:
         count += len(bad)
     return (
         f"{name} has {count} NaN or infinite value{'s' if count > 1 else ''}, the first at"
-        f" {name}[{first}]: remove or replace them (numpy.nan_to_num)."
+        f" {variable(name)}[{first}]: remove or replace them (numpy.nan_to_num)."
     )
-
-
-def range_message(low: float, high: float, name: str) -> str:
-    """Return the sentence that refuses floats from low to high."""
-    if low >= 0:
-        what_to_do = "divide by the largest possible value"
-        if 2 < high <= 255:  # what is hardly above 1 is no 8-bit image
-            what_to_do = "divide by 255 (or pass 8-bit images as uint8)"
-    elif low >= -1 and high <= 1:
-        what_to_do = f"use ({name} + 1) / 2"
-    else:
-        what_to_do = f"use ({name} - low) / (high - low) with the limits of your data"
-    return f"{name} has floats from {low:.7g} to {high:.7g}, they must be in 0..1: {what_to_do}."
 
 
 def _from_one_hot(y: NDArray[Any], num_classes: int | None, name: str) -> NDArray[Any]:
@@ -435,5 +472,6 @@ def _refuse_labels(y: NDArray[Any], bad: NDArray[np.bool_], name: str, rule: str
     values = np.unique(y[bad])
     shown = ", ".join(str(value) for value in values[:5]) + (", ..." if len(values) > 5 else "")
     raise InputError(
-        f"{name} has labels {shown}, first at {name}[{int(np.argmax(bad))}]: labels {rule}."
+        f"{name} has labels {shown}, first at {variable(name)}[{int(np.argmax(bad))}]: labels"
+        f" {rule}."
     )

@@ -18,6 +18,7 @@ from tfssvae.data import load
 from tfssvae.data.pipeline import training_order
 from tfssvae.recipes import TABLES
 from tfssvae.recipes.table import Row, Table, rows_per_step
+from tfssvae.runs.command import words_of
 from tfssvae.training.messages import Say, to_people
 
 Results = dict[str, dict[int, dict[str, Any]]]
@@ -28,12 +29,13 @@ Diverged = dict[str, dict[int, str]]
 
 
 class _Asked(NamedTuple):
-    """What a table was made with: its name, data, epochs of a run, and the seeds so far."""
+    """What a table was made with: its name, data, epochs of a run, the seeds so far, the range."""
 
     name: str
     data: str
     epochs: int
     seeds: Sequence[int]
+    pixel_range: Sequence[float] | None
 
 
 def reproduce(
@@ -44,6 +46,7 @@ def reproduce(
     rows: Sequence[str] | None = None,
     out: Path | None = None,
     data_dir: str | None = None,
+    pixel_range: Sequence[float] | None = None,
     say: Say = to_people,
 ) -> Path:
     """Run the rows of a published table on one data set, once for each seed.
@@ -62,6 +65,7 @@ def reproduce(
         out: folder of the runs and of table.md and table.json, and of figure.png where the paper
             has a figure; None: under runs/reproduce.
         data_dir: see `data.load`.
+        pixel_range: see `data.load`.
         say: receives what there is to say at each stage, for people or for machines.
 
     Returns:
@@ -83,12 +87,15 @@ def reproduce(
     results: Results = {row.name: {} for row in chosen}
     diverged: Diverged = {row.name: {} for row in chosen}
     seeds = list(dict.fromkeys(seeds))
+    loading: dict[str, Any] = {"data_dir": data_dir}
+    if pixel_range is not None:
+        loading["pixel_range"] = list(pixel_range)
     for place, seed in enumerate(seeds, 1):
-        asked = _Asked(name, data, epochs, seeds[:place])
+        asked = _Asked(name, data, epochs, seeds[:place], pixel_range)
         for row in chosen:
             folder = out / f"{row.name}-seed{seed}"
             say(f"\n== {row.title}, seed {seed}: {folder}")
-            config = _config(table, row, data, data_dir, seed, epochs)
+            config = _config(table, row, data, loading, seed, epochs)
             try:
                 results[row.name][seed] = runs.complete_run(folder, config, say)
             except DivergenceError as error:
@@ -133,13 +140,24 @@ def _paper_figure(
     return None
 
 
-def _config(table: Table, row: Row, data: str, data_dir, seed: int, epochs: int) -> dict[str, Any]:
-    """Return the configuration of one run (see `runs.start_run`)."""
+def _config(
+    table: Table, row: Row, data: str, loading: dict[str, Any], seed: int, epochs: int
+) -> dict[str, Any]:
+    """Return the configuration of one run (see `runs.start_run`).
+
+    Args:
+        table: whose row it is.
+        row: of the table.
+        data: the data set's name.
+        loading: further arguments of `data.load`, which are not the paper's.
+        seed: of the run.
+        epochs: of the run.
+    """
     arguments = {
-        **table.data_arguments(data, data_dir),
+        **table.data_arguments(data, loading.get("data_dir")),
         **row.data,
         "labels_per_class": row.labels_per_class,
-        "data_dir": data_dir,
+        **loading,
         "seed": seed,
     }
     if row.labels is not None:
@@ -293,13 +311,16 @@ def _markdown(table: Table, rows, results: Results, diverged: Diverged, asked: _
         for factor, test in _analyses(table, results).items()
     ]
     shown = " ".join(map(str, asked.seeds))
+    given = ""
+    if asked.pixel_range is not None:
+        given = " --pixel-range " + " ".join(words_of(list(asked.pixel_range)))
     spared = ", without runs that diverged" if any(diverged.values()) else ""
     took = f"{min(seconds):.0f} to {max(seconds):.0f} s a run; " if seconds else ""
     notes = (
         f"{asked.data}, {asked.epochs} epochs, last epoch, test data; mean ± sample standard "
         f"deviation over seeds {shown}{spared}; {took}tfssvae {tfssvae.__version__}. "
         f"`tfssvae reproduce {asked.name} --data {asked.data} --epochs {asked.epochs} "
-        f"--seeds {shown}`"
+        f"--seeds {shown}{given}`"
     )
     return "\n".join([f"**{table.title}**", "", *lines, "", *tests, notes, ""])
 

@@ -62,8 +62,8 @@ def test_pixels_keep_their_meaning(given, expected):
     [
         (np.array([[-1.0, 1.0]]), r"x has floats from -1 to 1, .* \(x \+ 1\) / 2"),
         (np.array([[0.0, 255.0]]), r"from 0 to 255, they must be in 0\.\.1: divide by 255"),
-        (np.array([[0.0, 1000.0]]), r"divide by the largest possible value"),
-        (np.array([[0.0, 1.1]]), r"from 0 to 1\.1, .* divide by the largest possible value"),
+        (np.array([[0.0, 1000.0]]), r"use x / 1023, .* if 1023 is the largest possible value"),
+        (np.array([[0.0, 1.1]]), r"from 0 to 1\.1, .* use x / 1\.1, .* the largest possible value"),
         (np.array([[0.0, 1.000002]]), r"from 0 to 1\.000002, "),
         (np.array([[-3.0, 2.5]]), r"from -3 to 2\.5, .* \(x - low\) / \(high - low\)"),
         (np.array([[0, 256]]), r"integers from 0 to 256, pixels must be in 0\.\.255"),

@@ -11,7 +11,7 @@ from tfssvae.checks import InputError
 from tfssvae.data import from_arrays, load, load_split
 from tfssvae.data.arrays import make_source, of_classes
 
-X = np.arange(20 * 4, dtype=np.uint8).reshape(20, 2, 2)
+X = (255 - np.arange(20 * 4)).astype(np.uint8).reshape(20, 2, 2)
 Y = np.array([0, 1] * 7 + [2] * 4 + [-1] * 2)
 
 

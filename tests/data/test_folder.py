@@ -157,7 +157,7 @@ def test_many_images_in_chunks_show_progress(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(folder, "_CHUNK", 3)
     monkeypatch.setattr(folder.sys.stderr, "isatty", lambda: True, raising=False)
     for i in range(8):
-        write(tmp_path / f"train/{i % 2}/{i}.png", np.full((2, 2), i, np.uint8))
+        write(tmp_path / f"train/{i % 2}/{i}.png", np.full((2, 2), 100 + i, np.uint8))
     source = read_folder(tmp_path)
-    assert source.x_train[:, 0, 0, 0].tolist() == [0, 2, 4, 6, 1, 3, 5, 7]
+    assert source.x_train[:, 0, 0, 0].tolist() == [100, 102, 104, 106, 101, 103, 105, 107]
     assert capsys.readouterr().err == "\rreading images 8/8\n"

@@ -163,7 +163,7 @@ def test_any_reader_of_tfrecord_reads_them(tmp_path):
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 @pytest.mark.parametrize("width", [1, 5])
 def test_tables_and_labels_of_any_length(tmp_path, dtype, width):
-    x = RNG.integers(0, 2, (400, width)).astype(dtype)
+    x = (RNG.integers(0, 2, (400, width)) * (255 if dtype == "uint8" else 1)).astype(dtype)
     y = np.concatenate([np.arange(300), np.full(100, -1)])  # of one, two and ten bytes
     source = make_source(x, y, x[:3], y[:3], name="table")
     write_shards(tmp_path / "table", source, shard_bytes=200)

@@ -33,7 +33,7 @@ def environment(monkeypatch, tmp_path):
 
 
 def write_toy(path, n=4):
-    np.savez(path, x_train=np.full((n, 2, 2), 9, np.uint8), y_train=np.arange(n) % 2)
+    np.savez(path, x_train=np.full((n, 2, 2), 90, np.uint8), y_train=np.arange(n) % 2)
 
 
 def test_digits_are_those_of_scikit_learn():
@@ -183,7 +183,7 @@ def test_open_port_is_reachable(monkeypatch):
 def test_keras_downloads_when_it_can(monkeypatch):
     from keras.datasets import cifar10
 
-    x = np.arange(24, dtype=np.uint8).reshape(2, 2, 2, 3)
+    x = np.arange(200, 224, dtype=np.uint8).reshape(2, 2, 2, 3)
     y = np.array([[3], [8]], np.uint8)
     monkeypatch.setattr(cifar10, "load_data", lambda: ((x, y), (x[::-1], y[::-1])))
     monkeypatch.setattr(network, "is_reachable", lambda host: True)

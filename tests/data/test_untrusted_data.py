@@ -22,7 +22,7 @@ from tfssvae.data.npz import read_npz
 from tfssvae.data.shards import MANIFEST, read_shards, write_shards
 from tfssvae.data.splits import load_split
 
-X = np.arange(6 * 2 * 3, dtype=np.uint8).reshape(6, 2, 3)
+X = (255 - np.arange(6 * 2 * 3)).astype(np.uint8).reshape(6, 2, 3)
 Y = np.array([0, 1, 2, -1, 1, 0])
 
 

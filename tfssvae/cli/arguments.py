@@ -47,6 +47,18 @@ def _whole_or_text(word: str) -> int | str:
     return int(word) if word.isdecimal() else word
 
 
+def add_pixel_range(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says which values of the data are black and white."""
+    parser.add_argument(
+        "--pixel-range",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="values of black and of white, where they are not those of the data's type: 0 1 of "
+        "masks, 0 4095 of 12 bits in files of 16",
+    )
+
+
 def positive(text: str) -> int:
     """Return an integer that is 1 or more."""
     if not text.isdecimal() or int(text) < 1:

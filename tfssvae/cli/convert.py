@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from tfssvae.checks import InputError
-from tfssvae.cli.arguments import add_background, background_of
+from tfssvae.cli.arguments import add_background, add_pixel_range, background_of
 
 
 def add(commands) -> None:
@@ -27,6 +27,7 @@ def add(commands) -> None:
         "--image-size", type=int, nargs=2, metavar=("H", "W"), help="resize images to H x W pixels"
     )
     add_background(parser)
+    add_pixel_range(parser)
     parser.add_argument("--label-key", metavar="KEY", help="which labels, where there are several")
     parser.add_argument("--num-classes", type=int, metavar="K", help="where the data do not say")
     parser.add_argument(
@@ -41,7 +42,7 @@ def run(options) -> None:
         raise InputError(f"--shard-mb must be at least 1, got {options.shard_mb}")
     from tfssvae.data.convert import convert
 
-    names = ("data_dir", "grey", "image_size", "label_key", "num_classes")
+    names = ("data_dir", "grey", "image_size", "label_key", "num_classes", "pixel_range")
     chosen = {name: getattr(options, name) for name in names}
     if options.background:
         chosen["background"] = background_of(options.background)

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from tfssvae.cli.arguments import add_pixel_range
 from tfssvae.recipes import TABLES
 
 
@@ -36,6 +37,7 @@ def add(commands) -> None:
     parser.add_argument(
         "--data-dir", metavar="DIR", help="folder with NAME.npz files (default $TFSSVAE_DATA)"
     )
+    add_pixel_range(parser)
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="folder (runs/reproduce/PAPER-TABLE-DATA)"
     )
@@ -54,4 +56,5 @@ def run(options) -> None:
         rows=options.rows,
         out=options.out,
         data_dir=options.data_dir,
+        pixel_range=options.pixel_range,
     )

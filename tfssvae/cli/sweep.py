@@ -185,10 +185,12 @@ def _objective(options, config: dict[str, Any]) -> str:
 
 
 def _sweep(out: Path, settings: "Settings", say) -> None:
-    from tfssvae.cli.settings import train_command, with_arguments
+    from tfssvae.cli.settings import settings_parser, train_command, with_arguments
     from tfssvae.sweep.run import sweep
 
-    base = argparse.Namespace(**settings.train)
+    # What an earlier version did not know has its default.
+    known = vars(settings_parser().parse_args([]))
+    base = argparse.Namespace(**{**known, **settings.train})
     sweep(
         out,
         settings,

@@ -7,6 +7,7 @@ from typing import Any
 from tfssvae.checks import InputError
 from tfssvae.cli.arguments import (
     add_background,
+    add_pixel_range,
     assignments,
     background_of,
     not_negative,
@@ -110,6 +111,7 @@ def add_settings(parser) -> None:
         "--image-size", type=int, nargs=2, metavar=("H", "W"), help="resize images to H x W pixels"
     )
     add_background(parser)
+    add_pixel_range(parser)
     parser.add_argument(
         "--binarize",
         choices=["fixed", "round", "dynamic"],
@@ -246,6 +248,7 @@ def configuration(options, seed: int) -> dict[str, Any]:
             "grey": options.grey,
             "image_size": options.image_size,
             **({"background": background_of(options.background)} if options.background else {}),
+            **({} if options.pixel_range is None else {"pixel_range": options.pixel_range}),
             "binarize": options.binarize,
             "seed": seed,
             "unfeatured": "classes" if options.unfeatured else None,

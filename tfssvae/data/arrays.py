@@ -17,6 +17,7 @@ from tfssvae.checks import (
     check_positive,
     check_same_length,
 )
+from tfssvae.data.pixel_range import check_pixel_range, from_pixel_range
 from tfssvae.data.splits import class_indices
 
 # Control characters, which can steer a terminal, halves of characters, which cannot be written, and
@@ -32,6 +33,7 @@ class Source(NamedTuple):
 
     `x_*` are (n, h, w, c) images or (n, d) tables, uint8 or float32 in 0..1; `y_*` are (n,) int32
     with -1 where the source has no label. `x_test` and `y_test` are None without test data.
+    `pixel_range` has the values that were mapped to black and white, None where the dtype says it.
     """
 
     x_train: NDArray[Any]
@@ -40,6 +42,7 @@ class Source(NamedTuple):
     y_test: NDArray[np.int32] | None
     class_names: tuple[str, ...]
     name: str
+    pixel_range: tuple[float, float] | None = None
 
 
 def make_source(
@@ -52,6 +55,8 @@ def make_source(
     class_names: Sequence[str] | None = None,
     num_classes: int | None = None,
     origin: str = "",
+    pixel_range: Sequence[float] | None = None,
+    allocate: Allocate = limits.in_memory,
 ) -> Source:
     """Checks arrays and puts them into the library's form.
 
@@ -64,6 +69,10 @@ def make_source(
         class_names: one name per class; "0", "1", ... when not given.
         num_classes: K; the number of names, or the largest label + 1, when not given.
         origin: the file that messages should name.
+        pixel_range: (low, high), the values of black and of white in training and test examples,
+            which `from_pixel_range` maps. None: what the dtype says, which is refused where
+            `check_not_dark` doubts it.
+        allocate: makes the arrays of what is mapped.
 
     Raises:
         InputError: for bad arrays, fewer than two classes, a number of classes that cannot be
@@ -78,7 +87,14 @@ def make_source(
         class_names = checked_names(class_names, num_classes, suffix)
         num_classes = len(class_names)
 
-    x = check_images(x_train, "x_train" + suffix)
+    known = None if pixel_range is None else check_pixel_range(pixel_range)
+
+    def images(x: ArrayLike, name: str, shape: Sequence[int] | None = None) -> NDArray[Any]:
+        if known is not None:
+            x = from_pixel_range(x, known, name + suffix, allocate)
+        return check_images(x, name + suffix, shape, training=known is None)
+
+    x = images(x_train, "x_train")
     if y_train is None:
         y = np.full(len(x), -1, np.int32)
     else:
@@ -86,7 +102,7 @@ def make_source(
     check_same_length(x, y, ("x_train", "y_train" + suffix))
     x_held_out, y_held_out = None, None
     if x_test is not None and y_test is not None:
-        x_held_out = check_images(x_test, "x_test" + suffix, x.shape[1:])
+        x_held_out = images(x_test, "x_test", x.shape[1:])
         y_held_out = check_labels(y_test, num_classes, "y_test" + suffix)
         check_same_length(x_held_out, y_held_out, ("x_test", "y_test" + suffix))
 
@@ -96,7 +112,7 @@ def make_source(
     if num_classes < 2:
         raise InputError(f"{name} has {num_classes} class: at least two are needed to classify.")
     names = tuple(class_names) if class_names else tuple(map(str, range(num_classes)))
-    return Source(x, y, x_held_out, y_held_out, names, name)
+    return Source(x, y, x_held_out, y_held_out, names, name, known)
 
 
 def of_classes(source: Source, classes: Sequence[int | str]) -> Source:
@@ -128,7 +144,7 @@ def of_classes(source: Source, classes: Sequence[int | str]) -> Source:
         raise InputError(f"{source.name} has no training row of the classes {list(classes)}.")
     x_test, y_test = (None, None) if source.x_test is None else rows(source.x_test, source.y_test)
     names = tuple(source.class_names[index] for index in chosen)
-    return Source(x_train, y_train, x_test, y_test, names, source.name)
+    return Source(x_train, y_train, x_test, y_test, names, source.name, source.pixel_range)
 
 
 def checked_names(

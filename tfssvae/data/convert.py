@@ -33,6 +33,7 @@ def convert(
     label_key: str | None = None,
     num_classes: int | None = None,
     background: Background = WHITE,
+    pixel_range: Sequence[float] | None = None,
     say: Callable[[str], None] = print,
 ) -> Path:
     """Write a data set as TFRecord shards that `data.load(folder)` reads.
@@ -50,6 +51,7 @@ def convert(
         label_key: see `data.load`.
         num_classes: see `data.load`.
         background: see `data.load`.
+        pixel_range: see `data.load`; the shards hold what it makes, and know it.
         say: receives a line at the end.
 
     Returns:
@@ -76,6 +78,7 @@ def convert(
             allocate,
             stream=False,
             background=background,
+            pixel_range=pixel_range,
         )
         changed = {
             part: None if x is None else _changed(x, grey, image_size, allocate)

@@ -36,6 +36,9 @@ class Data:
             (whoever feeds a model draws anew each time).
         source_fingerprint: `splits.fingerprint` of the training data before any transform.
         unfeatured: (F, K) float32 labels that have no example, as class probabilities, or None.
+        pixel_range: the values that were mapped to black and white when the data were read, (low,
+            high), or None where their dtype said it. New data for a model are to be mapped
+            likewise: (x - low) / (high - low).
     """
 
     x_train: NDArray[Any]
@@ -50,6 +53,7 @@ class Data:
     binarize: str | None
     source_fingerprint: str | None = None
     unfeatured: NDArray[np.float32] | None = None
+    pixel_range: tuple[float, float] | None = None
 
     @functools.cached_property
     def y_train(self) -> NDArray[np.int32]:
@@ -176,6 +180,9 @@ class Data:
             f"{'class':{width}}{'labelled':>12}{'unlabelled':>12}{'validation':>12}{'test':>12}",
             *(f"{name:{width}}" + "".join(f"{n:12d}" for n in values) for name, values in rows),
         ]
+        if self.pixel_range is not None:
+            low, high = self.pixel_range
+            lines.append(f"pixel_range: {low} is black and {high} is white in the source")
         if self.classes_without_labels:
             lines.append(f"classes without labels: {', '.join(self.classes_without_labels)}")
         return "\n".join(lines)

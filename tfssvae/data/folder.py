@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,12 @@ from tfssvae.data.background import (
 from tfssvae.data.folder_layout import find_layout
 from tfssvae.data.image_formats import check_meaning, formats, several
 from tfssvae.data.orientation import upright, upright_size
+from tfssvae.data.pixel_range import (
+    as_eight_bits,
+    check_files_not_dark,
+    check_one_depth,
+    sixteen_bit_greys,
+)
 from tfssvae.limits import in_memory
 
 if TYPE_CHECKING:
@@ -47,6 +53,7 @@ class _Header(NamedTuple):
     size: tuple[int, int]  # (height, width)
     grey: bool
     several: bool
+    bits: int
 
 
 def read_folder(
@@ -56,6 +63,7 @@ def read_folder(
     num_classes: int | None = None,
     allocate: Allocate = in_memory,
     background: Background = WHITE,
+    pixel_range: Sequence[float] | None = None,
 ) -> Source:
     """Reads a folder of images.
 
@@ -75,14 +83,19 @@ def read_folder(
         num_classes: K, for folders that have unlabelled images only.
         allocate: makes the array of all images.
         background: see `check_background`.
+        pixel_range: (low, high), the values of black and of white as they stand in the files, which
+            then all have 8 or all have 16 bits. None: those of the files' bits, which is refused
+            where no training image of so many bits reaches a quarter of them.
 
     Returns:
-        images (n, h, w, 1 or 3) uint8 in the order of the class and file names.
+        images (n, h, w, 1 or 3) uint8 in the order of the class and file names, rounded from 16
+        bits (of colour Pillow reads the higher 8); with `pixel_range` see `from_pixel_range`.
 
     Raises:
         InputError: for another layout, no images, a class without any, a file that cannot be read
             (named), images of different sizes without `image_size`, test classes that are not in
-            train/, or an image that shows nothing over the background.
+            train/, an image that shows nothing over the background, or values that are out of
+            range or in doubt.
     """
     folder = Path(path)
     colour = check_background(background)
@@ -102,16 +115,27 @@ def read_folder(
         _say_several(files, headers, folder)
         size = _common_size(files, headers) if image_size is None else images.check_size(image_size)
         channels = 1 if grey or all(header.grey for header in headers) else 3
-        pixels = allocate((len(files), *size, channels), np.uint8)
+        bits = [header.bits for header in headers]
+        if pixel_range is not None:
+            check_one_depth(bits, files)
+        as_stored = pixel_range is not None and bits[0] == 16
+        pixels = allocate((len(files), *size, channels), np.uint16 if as_stored else np.uint8)
+        stored_most = np.zeros(len(files), np.int64)
 
         def decode(row: int) -> None:
-            pixels[row] = _read_image(files[row], channels, size, colour)
+            stored = _opened(files[row], lambda image: _to_array(image, colour))
+            stored_most[row] = stored.max()
+            one = stored if as_stored else as_eight_bits(stored)
+            pixels[row] = _fitted(one, channels, size)
 
         largest = max(math.prod(header.size) for header in headers)
         for done, _ in enumerate(_in_threads(decode, range(len(files)), _threads(largest))):
             _show_progress(done + 1, len(files))
     labels = np.array([label for _, label in (*train, *test)], np.int32)
     n = len(train)
+    if pixel_range is None:
+        check_files_not_dark(stored_most[:n], bits[:n], f"{folder / 'train'}")
+        check_files_not_dark(stored_most[n:], bits[n:], f"{folder / 'test'}")
     return make_source(
         pixels[:n],
         labels[:n],
@@ -121,6 +145,8 @@ def read_folder(
         class_names=class_names or None,
         num_classes=num_classes,
         origin=str(folder),
+        pixel_range=pixel_range,
+        allocate=allocate,
     )
 
 
@@ -164,14 +190,14 @@ def _show_progress(done: int, total: int) -> None:
 def _read_header(file: Path, background: tuple[int, int, int]) -> _Header:
     return _opened(
         file,
-        lambda image: _Header(upright_size(image), _is_grey(image, background), several(image)),
+        lambda image: _Header(
+            upright_size(image), _is_grey(image, background), several(image), _bits(image)
+        ),
     )
 
 
-def _read_image(
-    file: Path, channels: int, size: tuple[int, int], background: tuple[int, int, int]
-) -> NDArray[np.uint8]:
-    pixels = _opened(file, lambda image: _to_array(image, background))[np.newaxis]
+def _fitted(pixels: NDArray[Any], channels: int, size: tuple[int, int]) -> NDArray[Any]:
+    pixels = pixels[np.newaxis]
     if channels == 1:
         pixels = images.to_grey(pixels)
     pixels = images.resize(pixels, size)[0]
@@ -207,14 +233,16 @@ def _is_grey(image: Image, background: tuple[int, int, int]) -> bool:
     return image.mode in _GREY_MODES and is_grey_over(image, background)
 
 
-def _to_array(image: Image, background: tuple[int, int, int]) -> NDArray[np.uint8]:
+def _bits(image: Image) -> int:
+    return 16 if image.mode.startswith("I") else 8
+
+
+def _to_array(image: Image, background: tuple[int, int, int]) -> NDArray[Any]:
     grey = _is_grey(image, background)
     image = upright(image)
-    if image.mode.startswith("I"):
-        # 16-bit greys: Pillow's own conversion cuts values off at 255 instead of scaling them.
-        sixteen_bits = np.asarray(image).astype(np.uint32)
-        return ((sixteen_bits + 128) // 257).astype(np.uint8)[..., np.newaxis]
-    return over_background(image, background, grey)
+    return (
+        sixteen_bit_greys(image) if _bits(image) == 16 else over_background(image, background, grey)
+    )
 
 
 def _common_size(files: Sequence[Path], headers: Sequence[_Header]) -> tuple[int, int]:

@@ -48,11 +48,11 @@ def resize(x: NDArray[Any], size: Sequence[int], allocate: Allocate = in_memory)
     """Images of another size, by Pillow.
 
     Shrinking averages areas (`BOX`); if any side grows, interpolation is bilinear, which Pillow
-    widens (antialiases) along a side that shrinks. uint8 stays uint8 (rounded, halves up),
-    float32 stays float32.
+    widens (antialiases) along a side that shrinks. uint8 stays uint8 (rounded, halves up), and so
+    does uint16; float32 stays float32.
 
     Args:
-        x: (n, h, w, c) uint8 or float32.
+        x: (n, h, w, c) uint8, uint16 or float32.
         size: (height, width) of the result in pixels.
         allocate: makes the array of the result.
 
@@ -71,14 +71,15 @@ def resize(x: NDArray[Any], size: Sequence[int], allocate: Allocate = in_memory)
     shrinks = height <= x.shape[1] and width <= x.shape[2]
     method = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
     resized = allocate((len(x), height, width, x.shape[3]), x.dtype)
+    whole = x.dtype.kind == "u"
     # In float32, for in 8 bits Pillow rounds after each axis; and channel by channel, for it has no
     # float colour images.
     for row in range(len(x)):
         for channel in range(x.shape[3]):
             plane = Image.fromarray(x[row, :, :, channel].astype(np.float32))
             pixels = np.asarray(plane.resize((width, height), method))
-            resized[row, :, :, channel] = pixels + 0.5 if x.dtype == np.uint8 else pixels
-    return resized if x.dtype == np.uint8 else np.clip(resized, 0, 1, out=resized)
+            resized[row, :, :, channel] = pixels + 0.5 if whole else pixels
+    return resized if whole else np.clip(resized, 0, 1, out=resized)
 
 
 def check_size(size: Sequence[int]) -> tuple[int, int]:

@@ -39,6 +39,7 @@ def load(
     classes: Sequence[int | str] | None = None,
     stream: bool | None = None,
     background: Background = "white",
+    pixel_range: Sequence[float] | None = None,
 ) -> Data:
     """Loads a data set and chooses the labels that the model may see.
 
@@ -79,6 +80,12 @@ def load(
             bit. The compiled loop holds what fits, unless `train` is told resident=False.
         background: what is seen through transparent images of a folder: the name of a colour
             ("black", "#rrggbb"), a grey in 0..255, or (red, green, blue).
+        pixel_range: (low, high), the values of black and of white, where they are not those of the
+            dtype (0 and 255 of whole numbers, 0 and 65535 of files of 16 bits, 0 and 1 of floats):
+            all values become (x - low) / (high - low). Whole numbers of a range that divides 255
+            stay uint8: (0, 255) as they are, (0, 1) as 0 and 255; all else is float32. None
+            refuses data that would be nearly black: whole numbers below a quarter of their range,
+            floats of at most 1/64. New data for the model have to be mapped likewise.
 
     Raises:
         InputError: for bad input; the message says what to do.
@@ -101,6 +108,7 @@ def load(
         num_classes,
         stream=stream,
         background=background,
+        pixel_range=pixel_range,
     )
     if num_classes is not None and num_classes != len(source.class_names):
         raise InputError(
@@ -143,11 +151,13 @@ def from_arrays(
     name: str = "arrays",
     unfeatured: ArrayLike | str | None = None,
     clusters: int | None = None,
+    pixel_range: Sequence[float] | None = None,
 ) -> Data:
     """Data from arrays in memory. uint8 and float32 arrays are not copied.
 
     Args:
-        x: (n, h, w), (n, h, w, c) or (n, d); uint8 in 0..255 or floats in 0..1.
+        x: (n, h, w), (n, h, w, c) or (n, d); whole numbers in 0..255 or floats in 0..1, or in
+            pixel_range.
         y: (n,) labels 0..K-1, -1 = unlabelled. None (with `num_classes`): no labels.
         x_test: test examples.
         y_test: their labels.
@@ -165,15 +175,25 @@ def from_arrays(
         name: the data set's name in messages and reports.
         unfeatured: see `load`.
         clusters: see `load`.
+        pixel_range: see `load`.
 
     Raises:
         InputError: for bad input; the message says what to do.
 
     >>> from_arrays(np.zeros((4, 2)), [0, 1, -1, -1])
     Data(arrays: 2 float32, 2 classes, 2 labelled, 2 unlabelled, 0 validation, 0 test)
+    >>> from_arrays([[0, 1], [1, 0]], [0, 1], pixel_range=(0, 1)).x_train.tolist()
+    [[0, 255], [255, 0]]
     """
     source = make_source(
-        x, y, x_test, y_test, name=name, class_names=class_names, num_classes=num_classes
+        x,
+        y,
+        x_test,
+        y_test,
+        name=name,
+        class_names=class_names,
+        num_classes=num_classes,
+        pixel_range=pixel_range,
     )
     return _make_data(
         source,
@@ -256,6 +276,7 @@ def _make_data(
         binarize=binarize,
         source_fingerprint=splits.fingerprint(source.x_train, source.y_train) if changed else None,
         unfeatured=without_examples,
+        pixel_range=source.pixel_range,
     )
 
 

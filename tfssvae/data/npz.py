@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tfssvae import limits
 from tfssvae.checks import InputError
-from tfssvae.data.arrays import Source, make_source
+from tfssvae.data.arrays import Allocate, Source, make_source
 from tfssvae.data.numpy_files import DAMAGE, without_warnings
 
 _MOST_SHOWN = 20
@@ -26,6 +26,8 @@ def read_npz(
     class_names: Sequence[str] | None = None,
     label_key: str | None = None,
     num_classes: int | None = None,
+    pixel_range: Sequence[float] | None = None,
+    allocate: Allocate = limits.in_memory,
 ) -> Source:
     """Reads x_train, y_train and, where they exist, x_test, y_test and class names.
 
@@ -35,6 +37,8 @@ def read_npz(
         class_names: names for a file that has none, used if their number fits.
         label_key: reads `KEY_train` and `KEY_test` instead of `y_train` and `y_test`.
         num_classes: K, for files that do not show it.
+        pixel_range: see `make_source`, and so is `allocate`.
+        allocate: makes the arrays of what is mapped.
 
     Raises:
         InputError: naming the file, if it is missing, damaged, no npz file, holds pickled
@@ -61,6 +65,8 @@ def read_npz(
         class_names=None if names is None else _listed(names, path),
         num_classes=num_classes,
         origin=str(path),
+        pixel_range=pixel_range,
+        allocate=allocate,
     )
 
 

@@ -2,7 +2,8 @@
 
 A folder of `write_shards` holds
 
-    tfssvae-shards.json              shape, type, class names, rows and files of each part
+    tfssvae-shards.json              shape, type, class names, rows and files of each part,
+                                     and the range of pixels that was given
     train-00000-of-00003.tfrecord    tf.train.Example: "image" (raw bytes), "label" (int64)
     train-labels.npy                 (n,) int32, -1 where there is none
     train-offsets.npy                (n,) int64, where in its file the image of a row begins
@@ -33,6 +34,7 @@ from tfssvae.checks import InputError, check_positive, row_blocks
 from tfssvae.data.arrays import Source, checked_names
 from tfssvae.data.images_in_files import ImagesInFiles
 from tfssvae.data.numpy_files import DAMAGE, without_warnings
+from tfssvae.data.pixel_range import check_pixel_range
 from tfssvae.data.splits import fingerprint
 
 MANIFEST = "tfssvae-shards.json"
@@ -95,6 +97,8 @@ def write_shards(
             "class_names": list(source.class_names),
             "fingerprint": fingerprint(source.x_train, source.y_train),
         }
+        if source.pixel_range is not None:
+            manifest["pixel_range"] = list(source.pixel_range)
         written = 0
         for part, (x, y) in parts.items():
             rows, offsets = [], []
@@ -192,6 +196,7 @@ def read_shards(folder: str | os.PathLike[str]) -> Source:
             y_test,
             names,
             manifest["name"],
+            _pixel_range(manifest),
         )
         if any(y is not None and y.max() >= len(names) for y in (y_train, y_test)):
             raise InputError(f"{folder} is damaged: labels of more than {len(names)} classes")
@@ -202,6 +207,14 @@ def read_shards(folder: str | os.PathLike[str]) -> Source:
         raise InputError(f"{path} is damaged: {error!r}") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _pixel_range(manifest: dict[str, Any]) -> tuple[float, float] | None:
+    found = manifest.get("pixel_range")
+    try:
+        return None if found is None else check_pixel_range(found)
+    except InputError as error:
+        raise ValueError(str(error)) from None
 
 
 def _read_part(

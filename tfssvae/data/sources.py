@@ -6,14 +6,16 @@ import importlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tfssvae import limits
-from tfssvae.checks import InputError, closest, reason
+from tfssvae.checks import InputError, check_not_dark, closest, reason
 from tfssvae.data import folder, network, npz, shards, splits, tfds
 from tfssvae.data.arrays import Allocate, Source, make_source
 from tfssvae.data.background import WHITE, Background, check_background
+from tfssvae.data.pixel_range import check_pixel_range, is_own_range
 from tfssvae.limits import in_memory
 
 __all__ = ["KNOWN_NAMES", "Source", "load_source"]
@@ -78,6 +80,7 @@ def load_source(
     allocate: Allocate = in_memory,
     stream: bool | None = None,
     background: Background = WHITE,
+    pixel_range: Sequence[float] | None = None,
 ) -> Source:
     """Reads a data set by name or path.
 
@@ -94,11 +97,15 @@ def load_source(
         stream: whether the training images stay in their files, which those of "tfds:NAME" and of
             `write_shards` can; None leaves it to the source.
         background: of transparent images, in a folder of images only; see `check_background`.
+        pixel_range: (low, high), the values of black and of white; see `make_source`. Images that
+            stay in their files are read as they are, and shards were mapped when they were made.
 
     Raises:
         InputError: for a name or path that leads nowhere (with the nearest names), and whatever
             the sources refuse.
     """
+    if pixel_range is not None:
+        pixel_range = check_pixel_range(pixel_range)
     name = os.fspath(name)
     if not isinstance(name, str) or "\0" in name:
         raise InputError(f"{name!r:.80} is neither the name of a data set nor a path.")
@@ -109,7 +116,11 @@ def load_source(
             " out."
         )
     if name.startswith("tfds:"):
-        return tfds.read_tfds(
+        if not is_own_range(pixel_range, np.uint8):
+            if stream:
+                raise InputError(_read_in_own_range(name, (0, 255), pixel_range))
+            stream = False
+        source = tfds.read_tfds(
             name.removeprefix("tfds:"),
             folders,
             label_key,
@@ -118,7 +129,9 @@ def load_source(
             num_classes,
             allocate,
             stream,
+            pixel_range,
         )
+        return _checked_in_files(source, pixel_range, name)
     if stream and not shards.is_shards(name):
         raise InputError(
             f'"{name}" cannot be streamed: write it as shards with tfssvae convert and load their'
@@ -126,21 +139,30 @@ def load_source(
         )
     if name == "digits":
         _refuse_label_key(label_key, name)
-        return _read_digits()
+        return _read_digits(pixel_range)
     if name.endswith(".npz"):
-        return npz.read_npz(name, label_key=label_key, num_classes=num_classes)
+        return npz.read_npz(
+            name,
+            label_key=label_key,
+            num_classes=num_classes,
+            pixel_range=pixel_range,
+            allocate=allocate,
+        )
     file = npz_file(name, data_dir)
     if file is not None:
-        return npz.read_npz(file, name, _CLASS_NAMES.get(name), label_key, num_classes)
+        names = _CLASS_NAMES.get(name)
+        return npz.read_npz(file, name, names, label_key, num_classes, pixel_range, allocate)
     if name in _CLASS_NAMES:
         _refuse_label_key(label_key, name)
-        return _read_keras(name, folders)
+        return _read_keras(name, folders, pixel_range)
     if os.path.isdir(name):
         _refuse_label_key(label_key, name)
         if shards.is_shards(name):
-            source = shards.read_shards(name)
+            source = _checked_in_files(shards.read_shards(name), pixel_range, name)
             return _in_memory(source) if stream is False else source
-        return folder.read_folder(name, grey, image_size, num_classes, allocate, background)
+        return folder.read_folder(
+            name, grey, image_size, num_classes, allocate, background, pixel_range
+        )
     raise InputError(_unknown_message(name, folders))
 
 
@@ -152,6 +174,30 @@ def npz_file(name: str, data_dir: str | os.PathLike[str] | None = None) -> Path 
     """
     files = (Path(folder) / f"{name}.npz" for folder in _data_folders(data_dir, name))
     return next((file for file in files if _is_plain(name) and file.is_file()), None)
+
+
+def _checked_in_files(source: Source, pixel_range: tuple[float, float] | None, name: str) -> Source:
+    """Return a source whose images may stay in their files, with the range that it has.
+
+    Raises:
+        InputError: it is given another range than that of its dtype, or none and is in doubt.
+    """
+    x = source.x_train
+    if isinstance(x, np.ndarray):
+        return source
+    if not is_own_range(pixel_range, x.dtype):
+        own = (0, 255) if x.dtype == np.uint8 else (0, 1)
+        raise InputError(_read_in_own_range(name, own, pixel_range))
+    if pixel_range is None and source.pixel_range is None:
+        check_not_dark(x, f"x_train in {name}")
+    return source._replace(pixel_range=source.pixel_range or pixel_range)
+
+
+def _read_in_own_range(name: str, own: tuple[float, float], pixel_range: Any) -> str:
+    return (
+        f'The images of "{name}" stay in their files and are read as they are, in {own}: give'
+        f" pixel_range={pixel_range} to tfssvae convert, or leave it out if it was given there."
+    )
 
 
 def _in_memory(source: Source) -> Source:
@@ -196,7 +242,7 @@ def _unknown_message(name: str, folders: Sequence[str]) -> str:
     )
 
 
-def _read_digits() -> Source:
+def _read_digits(pixel_range: Sequence[float] | None) -> Source:
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
@@ -210,10 +256,18 @@ def _read_digits() -> Source:
         y, 10, label_fraction=_DIGITS_TEST_FRACTION, seed=_DIGITS_TEST_SEED
     )
     train = np.setdiff1d(np.arange(len(y)), test)
-    return make_source(x[train], y[train], x[test], y[test], name="digits", class_names=_DIGITS)
+    return make_source(
+        x[train],
+        y[train],
+        x[test],
+        y[test],
+        name="digits",
+        class_names=_DIGITS,
+        pixel_range=pixel_range,
+    )
 
 
-def _read_keras(name: str, folders: Sequence[str]) -> Source:
+def _read_keras(name: str, folders: Sequence[str], pixel_range: Sequence[float] | None) -> Source:
     cache = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
     if not (cache / _KERAS_CACHE[name]).exists():
         looked_for = [str(Path(entry) / f"{name}.npz") for entry in folders]
@@ -234,6 +288,7 @@ def _read_keras(name: str, folders: Sequence[str]) -> Source:
         name=name,
         class_names=_CLASS_NAMES[name],
         num_classes=100 if name == "cifar100" else None,
+        pixel_range=pixel_range,
     )
 
 

@@ -47,6 +47,7 @@ def read_tfds(
     num_classes: int | None = None,
     allocate: Allocate = in_memory,
     stream: bool | None = None,
+    pixel_range: Sequence[float] | None = None,
 ) -> Source:
     """Reads the train and, where it exists, the test split of an image data set.
 
@@ -68,6 +69,7 @@ def read_tfds(
         allocate: makes the arrays of all images.
         stream: whether the training images stay in their files, to be decoded when they are asked
             for; None where they can and would take more than half of the memory that is free.
+        pixel_range: see `make_source`.
 
     Raises:
         InputError: for an unknown name, data that is neither on disk nor to be downloaded, data
@@ -125,6 +127,8 @@ def read_tfds(
         class_names=class_names or None,
         num_classes=known or num_classes,
         origin=f"tfds:{name}",
+        pixel_range=pixel_range,
+        allocate=allocate,
     )
     return source._replace(x_train=x_train) if streamed else source
 

@@ -52,6 +52,8 @@ def _facts(run: Run) -> dict[str, str]:
     best = run.metrics.get("best")
     if best:  # `tfssvae evaluate --best` has its weights; the report is of the last ones
         facts["best epoch"] = _filled("{epoch}: {name} {value:.4g}", best)
+    if data.pixel_range is not None:
+        facts["pixel range"] = "{} is black, {} is white".format(*data.pixel_range)
     if config["data"].get("binarize"):
         facts["pixels"] = f"binarised, {config['data']['binarize']}"
     return {name: text for name, text in facts.items() if text}

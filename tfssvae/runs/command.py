@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 # Settings of config.json that are options of `tfssvae train` by the same name, in this order.
 _DATA = (
     "labels_per_class",
@@ -18,6 +20,7 @@ _DATA = (
     "grey",
     "image_size",
     "background",
+    "pixel_range",
     "binarize",
     "seed",
 )
@@ -61,7 +64,7 @@ def train_command(method: str, options: Iterable[tuple[str, Any]]) -> str:
     """
     words = ["tfssvae", "train", method]
     for name, value in options:
-        words += [f"--{name.replace('_', '-')}", *_words(value)]
+        words += [f"--{name.replace('_', '-')}", *words_of(value)]
     return " ".join(map(_quoted, words))
 
 
@@ -120,11 +123,24 @@ def _python_command(folder: Path) -> str:
     return f"python -c {shlex.quote(chr(10).join(lines))}"
 
 
-def _words(value) -> Sequence[str]:
+def words_of(value) -> Sequence[str]:
+    """Return the words that a command line has for the value of an option.
+
+    >>> words_of([-1.0, 0.5]), words_of(-1e-05), words_of(True)
+    (['-1', '0.5'], ['-0.00001'], [])
+    """
     if value is True:
         return []
-    values = value if isinstance(value, list | tuple) else [value]
-    return [str(int(v)) if isinstance(v, float) and v.is_integer() else str(v) for v in values]
+    return [_word(v) for v in (value if isinstance(value, list | tuple) else [value])]
+
+
+def _word(value) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    if value.is_integer():
+        return str(int(value))
+    # argparse takes -1e-05 for an option.
+    return str(value) if value > 0 else np.format_float_positional(value, trim="-")
 
 
 def _quoted(word: str) -> str:

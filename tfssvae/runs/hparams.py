@@ -31,7 +31,7 @@ def hparams(config: Mapping[str, Any]) -> dict[str, Value]:
     """
     data = config["data"]
     found = {"method": config["method"], "data": data["name"], "seed": data["seed"]}
-    for name in ("labels_per_class", "label_fraction"):
+    for name in ("labels_per_class", "label_fraction", "pixel_range"):
         found[name] = data.get(name)
     found |= {name: config.get(name) for name in _OPTIONS}
     for name, value in config["model"].items():

@@ -92,6 +92,26 @@ def test_images_of_varying_size_without_labels_and_test_split(tmp_path):
     assert data.x_test is None
 
 
+def store_views(folder, views):
+    """Write one row that has a dictionary of pictures under "image"."""
+    import tensorflow as tf
+    import tensorflow_datasets as library
+
+    shapes = {"image": {key: tf.TensorSpec(x.shape, x.dtype) for key, x in views.items()}}
+    image = {key: library.features.Image(shape=x.shape) for key, x in views.items()}
+    library.dataset_builders.store_as_tfds_dataset(
+        name="views",
+        version="1.0.0",
+        features=library.features.FeaturesDict({"image": image}),
+        split_datasets={
+            "train": tf.data.Dataset.from_generator(
+                lambda: iter([{"image": views}]), output_signature=shapes
+            )
+        },
+        data_dir=str(folder),
+    )
+
+
 def test_data_without_train_split_or_images(tmp_path):
     store(
         tmp_path,
@@ -104,6 +124,10 @@ def test_data_without_train_split_or_images(tmp_path):
     store(tmp_path, "words", lambda f: {"word": f.Text()}, train=[{"word": b"w"}])
     with pytest.raises(InputError, match='"tfds:words" has no "image", only word'):
         load("tfds:words", data_dir=tmp_path)
+    views = {"left": np.zeros((4, 5, 1), np.uint8), "right": np.zeros((4, 5, 1), np.uint8)}
+    store_views(tmp_path, views)
+    with pytest.raises(InputError, match='has several arrays under "image"'):
+        load("tfds:views", data_dir=tmp_path, num_classes=2)
 
 
 def test_unknown_name_shows_the_nearest(tmp_path):

@@ -221,7 +221,9 @@ def _sentence(error: BaseException) -> str:
 
 
 def _check_type(feature: Any, name: str) -> None:
-    """Refuse pixels whose range their type does not say, before anything changes them."""
+    """Refuse what is no picture, and pixels whose range their type does not say."""
+    if not isinstance(feature.shape, tuple):
+        raise InputError(f'"tfds:{name}" has several arrays under "image", not one picture a row.')
     dtype, varies = np.dtype(feature.np_dtype), None in feature.shape
     if dtype == np.uint16 or (varies and dtype not in (np.uint8, np.float32)):
         raise InputError(

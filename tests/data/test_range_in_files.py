@@ -35,7 +35,7 @@ RAMP = np.linspace(0, 65535, 12).reshape(3, 4, 1)
 @pytest.mark.parametrize("shape", [(None, None, 1), (3, 4, 1)])
 def test_pictures_of_16_bits_are_refused(shape, tmp_path, capsys):
     pictures(tmp_path, np.uint16, [RAMP, RAMP / 400], shape)
-    message = r'"tfds:pictures" has images of uint16, .*scale them by their largest possible value'
+    message = r'"tfds:pictures" has images of uint16, .*pass pixel_range=\(low, high\)'
     for size in (None, (2, 2)):
         with pytest.raises(InputError, match=message):
             load("tfds:pictures", data_dir=tmp_path, image_size=size, num_classes=2)
@@ -48,7 +48,7 @@ def test_pictures_of_16_bits_are_refused(shape, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("bad", "said"),
     [
-        (RAMP / 257, "has floats from 0 to 255, they must be in 0..1: divide by 255"),
+        (RAMP / 257, "has floats from 0 to 255, they must be in 0..1: pass pixel_range=(0, 255)"),
         (RAMP / 65535 * 2 - 1, "has floats from -1 to 1, they must be in 0..1"),
         (np.full((2, 2, 1), np.nan), "NaN or infinite value"),
     ],
@@ -62,6 +62,19 @@ def test_floats_of_varying_size_are_checked_before_they_are_resized(bad, said, g
         load("tfds:pictures", data_dir=tmp_path, image_size=(2, 2), num_classes=2, grey=grey)
     assert "image[1] in the train split of tfds:pictures" in str(refused.value)
     assert said in str(refused.value)
+
+
+def test_a_stated_range_maps_images_of_varying_size_before_they_are_resized(tmp_path):
+    twelve_bits = (RAMP // 16).astype("uint16")
+    black = np.zeros((5, 5, 1), "uint16")  # a single dark image is no reason for a doubt
+    pictures(tmp_path, np.uint16, [black, twelve_bits], (None, None, 1))
+    arguments = {"data_dir": tmp_path, "image_size": RAMP.shape[:2], "num_classes": 2}
+    data = load("tfds:pictures", pixel_range=(0, 4095), **arguments)
+    assert data.x_train.dtype == np.float32
+    found = data.x_train[int(data.x_train[1].max() > 0)]
+    np.testing.assert_allclose(found, twelve_bits / 4095, atol=1e-6)
+    with pytest.raises(InputError, match=r"not all in pixel_range=\(0, 255\)"):
+        load("tfds:pictures", pixel_range=(0, 255), **arguments)
 
 
 def test_floats_of_varying_size_in_range_are_read(tmp_path):

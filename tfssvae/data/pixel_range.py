@@ -53,6 +53,7 @@ def from_pixel_range(
     pixel_range: tuple[float, float],
     name: str = "x",
     allocate: Allocate = in_memory,
+    training: bool = True,
 ) -> NDArray[Any]:
     """Return values mapped to (x - low) / (high - low).
 
@@ -61,6 +62,7 @@ def from_pixel_range(
         pixel_range: of `check_pixel_range`.
         name: see `check_images`.
         allocate: makes the array of the result.
+        training: whether these are all training images, which a right range does not leave black.
 
     Returns:
         (n, ...): uint8 in 0..255 where that loses nothing, which is so of whole numbers whose span
@@ -75,8 +77,8 @@ def from_pixel_range(
     kind = array.dtype.kind
     if kind == "b" and pixel_range != (0, 1):
         raise InputError(f"{name} is bool, whose range is (0, 1): leave pixel_range out.")
-    if array.size == 0 or (array.dtype == np.uint8 and pixel_range == (0, 255)):
-        return array
+    if array.size == 0 or pixel_range == _OWN.get(array.dtype.name):
+        return array  # `check_images` looks at the values
     slack = ROUNDING * (high - low) if kind == "f" else 0
     least, most = finite_limits(array, name)
     if least < low - slack or most > high + slack:
@@ -86,7 +88,7 @@ def from_pixel_range(
         )
     span = high - low
     # What is stated of whole numbers stands; floats in 0..1 are taken for others by mistake.
-    if kind == "f" and span > 1 and 0 < (most - low) / span <= value_range.DARK_FLOAT:
+    if training and kind == "f" and span > 1 and 0 < (most - low) / span <= value_range.DARK_FLOAT:
         raise InputError(
             f"{name} has floats of at most {most:.7g}, which are nearly black in"
             f" pixel_range={pixel_range}: leave it out if they are in 0..1, else give their range."

@@ -17,6 +17,7 @@ from tfssvae import limits
 from tfssvae.checks import InputError, check_images, closest, reason
 from tfssvae.data import images, network
 from tfssvae.data.arrays import Allocate, Source, make_source
+from tfssvae.data.pixel_range import from_pixel_range
 from tfssvae.data.tfds_records import Records, TfdsImages, damaged_file, find_records
 from tfssvae.limits import in_memory
 
@@ -47,7 +48,7 @@ def read_tfds(
     num_classes: int | None = None,
     allocate: Allocate = in_memory,
     stream: bool | None = None,
-    pixel_range: Sequence[float] | None = None,
+    pixel_range: tuple[float, float] | None = None,
 ) -> Source:
     """Reads the train and, where it exists, the test split of an image data set.
 
@@ -86,7 +87,8 @@ def read_tfds(
         raise InputError(f'"tfds:{name}" has no "{label_key}": {closest(label_key, features)}.')
     key = label_key or ("label" if "label" in features else None)
 
-    _check_type(features["image"], name)
+    if pixel_range is None:
+        _check_type(features["image"], name)
     parts = _parts(splits, key)
     _log_splits(splits, parts, name)
 
@@ -96,7 +98,7 @@ def read_tfds(
     }
     try:
         arrays: dict[str, tuple[Any, NDArray[Any]]] = {
-            part: _read_part(builder, found, grey, image_size, allocate)
+            part: _read_part(builder, found, grey, image_size, pixel_range, allocate)
             for part, found in parts.items()
             if part != "train" or not streamed
         }
@@ -117,6 +119,9 @@ def read_tfds(
     x_test, y_test = arrays.get("test", (None, None))
     class_names = getattr(features[key], "names", None) if key else None
     known = getattr(features[key], "num_classes", None) if key else None
+    # Images of varying size were mapped one by one, and are known to be right.
+    mapped = pixel_range is not None and None in features["image"].shape
+    own = (0, 255) if x_train.dtype == np.uint8 else (0, 1)
     source = make_source(
         # Of streamed images there is nothing to check but the shape.
         np.broadcast_to(np.uint8(0), x_train.shape) if streamed else x_train,
@@ -127,9 +132,10 @@ def read_tfds(
         class_names=class_names or None,
         num_classes=known or num_classes,
         origin=f"tfds:{name}",
-        pixel_range=pixel_range,
+        pixel_range=own if mapped else pixel_range,
         allocate=allocate,
     )
+    source = source._replace(pixel_range=pixel_range)
     return source._replace(x_train=x_train) if streamed else source
 
 
@@ -228,8 +234,8 @@ def _check_type(feature: Any, name: str) -> None:
     if dtype == np.uint16 or (varies and dtype not in (np.uint8, np.float32)):
         raise InputError(
             f'"tfds:{name}" has images of {dtype}, which can be read as uint8 and as float32 in'
-            " 0..1 only: scale them by their largest possible value, and write an npz file or give"
-            " the arrays to data.from_arrays."
+            " 0..1 only: pass pixel_range=(low, high) (--pixel-range low high), their smallest and"
+            " their largest possible value."
         )
 
 
@@ -269,6 +275,7 @@ def _read_part(
     part: Sequence[_Split],
     grey: bool,
     image_size: Sequence[int] | None,
+    pixel_range: tuple[float, float] | None,
     allocate: Allocate,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     one_shape = builder.info.features["image"].shape
@@ -278,7 +285,7 @@ def _read_part(
         raise InputError(
             f'"tfds:{builder.name}" has images of varying size {one_shape}: pass image_size.'
         )
-    one_by_one = _one_by_one(builder, part, grey, images.check_size(image_size))
+    one_by_one = _one_by_one(builder, part, grey, images.check_size(image_size), pixel_range)
     return _filled(one_by_one, _count(builder, part), builder.name, allocate)
 
 
@@ -418,14 +425,21 @@ def _in_batches(
 
 
 def _one_by_one(
-    builder: Any, part: Sequence[_Split], grey: bool, size: tuple[int, int]
+    builder: Any,
+    part: Sequence[_Split],
+    grey: bool,
+    size: tuple[int, int],
+    pixel_range: tuple[float, float] | None,
 ) -> Iterator[tuple[NDArray[Any], NDArray[Any] | None]]:
     """Yield single images (1, h, w, c) of a size, checked before they are changed."""
     for split, key in part:
         dataset = _dataset(builder, split, *filter(None, ("image", key)))
         for row, example in enumerate(dataset.as_numpy_iterator()):
             place = f"image[{row}] in the {split} split of tfds:{builder.name}"
-            one = check_images(example["image"][np.newaxis], place)
+            one = example["image"][np.newaxis]
+            if pixel_range is not None:
+                one = from_pixel_range(one, pixel_range, place, training=False)
+            one = check_images(one, place)
             one = images.resize(images.to_grey(one) if grey else one, size)
             yield one, _whole_labels(example[key], key)[np.newaxis] if key else None
 

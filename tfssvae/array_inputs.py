@@ -20,7 +20,12 @@ def is_array(values: Any) -> bool:
 
 
 def checked_arrays(
-    x: Any, y: Any, sample_weight: Any, shape: Sequence[int], num_classes: int
+    x: Any,
+    y: Any,
+    sample_weight: Any,
+    shape: Sequence[int],
+    num_classes: int,
+    training: bool = False,
 ) -> tuple[Any, Any, Any]:
     """Return x, y and sample_weight as numpy arrays in the form that a step takes.
 
@@ -33,15 +38,16 @@ def checked_arrays(
         sample_weight: (n,) factors, or None.
         shape: of one example.
         num_classes: K.
+        training: whether these are all training images, which are not nearly black.
 
     Raises:
         InputError: what is not such examples, labels or weights, or not as many.
     """
     if isinstance(x, dict) and all(map(is_array, x.values())):
-        x = {name: _of_part(name, part, shape, num_classes) for name, part in x.items()}
+        x = {name: _of_part(name, part, shape, num_classes, training) for name, part in x.items()}
         sizes = {'x["labelled"]': len(x["labelled"])} if "labelled" in x else {}
     elif is_array(x):
-        x = check_images(x, shape=shape)
+        x = check_images(x, shape=shape, training=training)
         sizes = {"x": len(x)}
     else:
         return x, y, sample_weight
@@ -94,9 +100,11 @@ def check_sample_weight(sample_weight: Any, name: str = "sample_weight") -> np.n
     return weights
 
 
-def _of_part(name: str, part: Any, shape: Sequence[int], num_classes: int) -> np.ndarray:
+def _of_part(
+    name: str, part: Any, shape: Sequence[int], num_classes: int, training: bool
+) -> np.ndarray:
     if name in _IMAGES:
-        return check_images(part, f'x["{name}"]', shape)
+        return check_images(part, f'x["{name}"]', shape, training=training)
     array = np.asarray(part)
     if name != "unfeatured" or array.dtype.kind in "iub":
         return array  # an unknown part is refused by the step, which knows the names

@@ -24,6 +24,7 @@ ROUNDING = 1e-6
 """By which scaling in float32, or scikit-learn's MinMaxScaler, may miss 0 and 1."""
 _BLOCK_BYTES = 1 << 26  # 64 MiB: bounds the temporary copies made of large arrays
 _FIRST_ROWS = 16  # which nearly always show whether images are bright
+_CHANNELS = (1, 3, 4)  # of grey and of colour pictures, without and with transparency
 _SHOWN_NAMES = 20
 _LONGEST_REASON = 300  # characters of an outside library's error that a message passes on
 # What Keras and TensorFlow put around the line that says what is wrong.
@@ -173,6 +174,8 @@ def check_images(
         raise InputError(f"{name} is empty: its shape is {array.shape}.")
     if shape is not None:
         _check_shape(array.shape, tuple(shape), name)
+    elif array.ndim == 4 and array.shape[1] in _CHANNELS and min(array.shape[2:]) > max(_CHANNELS):
+        raise InputError(_channels_first(array.shape, name))
     array = _as_pixels(array, name)
     if training:
         check_not_dark(array, name)
@@ -400,9 +403,18 @@ def _check_shape(got: tuple[int, ...], expected: tuple[int, ...], name: str) -> 
 
     if with_channel(got[1:]) == with_channel(expected):
         return
+    if len(got) == 4 and got[1:] == (expected[-1], *expected[:-1]):
+        raise InputError(_channels_first(got, name))
     hint = f" For one example pass {variable(name)}[None]." if got == expected else ""
     wanted = ", ".join(map(str, expected))
     raise InputError(f"{name} must have shape (n, {wanted}), got {got}.{hint}")
+
+
+def _channels_first(shape: tuple[int, ...], name: str) -> str:
+    return (
+        f"{name} has shape {shape}, channels first, and must be (n, h, w, c): move them to the end,"
+        f" numpy.moveaxis({variable(name)}, 1, -1)."
+    )
 
 
 def _as_pixels(x: NDArray[Any], name: str) -> NDArray[Any]:

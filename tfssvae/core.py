@@ -571,7 +571,7 @@ class SemiSupervisedVAE(keras.Model):
                 callbacks.append(follow)
             else:
                 callbacks = [follow, *tf.nest.flatten(callbacks)]
-        x, y, weights = self._checked_arrays(x, y, kwargs.pop("sample_weight", None))
+        x, y, weights = self._checked_arrays(x, y, kwargs.pop("sample_weight", None), training=True)
         check_equal_parts(x)
         if kwargs.get("validation_data") is not None:
             held_out = keras.utils.unpack_x_y_sample_weight(kwargs["validation_data"])
@@ -648,8 +648,9 @@ class SemiSupervisedVAE(keras.Model):
     def _checked(self, x) -> np.ndarray:
         return checks.check_images(x, shape=self.example_shape)
 
-    def _checked_arrays(self, x, y=None, sample_weight=None):
-        return checked_arrays(x, y, sample_weight, self.example_shape, self.num_classes)
+    def _checked_arrays(self, x, y=None, sample_weight=None, training=False):
+        shape = self.example_shape
+        return checked_arrays(x, y, sample_weight, shape, self.num_classes, training)
 
     # Class prior -------------------------------------------------------------------------------
 

@@ -199,3 +199,19 @@ def test_closest_names():
     assert many.startswith('did you mean "name77"?')
     assert many.endswith("(100 in all)")
     assert many.count(",") == 19
+
+
+@pytest.mark.parametrize("shape", [(5, 3, 32, 32), (5, 1, 28, 28), (2, 4, 8, 6)])
+def test_channels_first_are_refused(shape):
+    images = np.zeros(shape, np.uint8)
+    line = r"channels first, .* numpy\.moveaxis\(x, 1, -1\)"
+    with pytest.raises(InputError, match=line):
+        check_images(images)
+    with pytest.raises(InputError, match=line):
+        check_images(images, shape=(shape[2], shape[3], shape[1]))
+    assert check_images(np.moveaxis(images, 1, -1)).shape == (shape[0], *shape[2:], shape[1])
+
+
+@pytest.mark.parametrize("shape", [(5, 3, 3, 3), (5, 3, 32, 1), (5, 4, 4, 3), (5, 1, 30, 3)])
+def test_small_images_are_no_channels(shape):
+    assert check_images(np.zeros(shape, np.uint8)).shape == shape

@@ -77,7 +77,10 @@ def test_label_key(file):
         ({"x_train": X, "y_train": Y[:5]}, "x_train and y_train in .* same length, got 6 and 5"),
         ({"x_train": X, "y_train": Y - 1}, r"y_train in .* labels -2, first at"),
         ({"x_train": X, "y_train": Y + 0.5}, "y_train in .* whole numbers"),
-        ({"x_train": X / 1.0, "y_train": Y}, r"x_train in .*floats from 220 to 255.*pixel_range=\(0, 255\)"),
+        (
+            {"x_train": X / 1.0, "y_train": Y},
+            r"x_train in .*floats from 220 to 255.*pixel_range=\(0, 255\)",
+        ),
         ({"x_train": X[:0], "y_train": Y[:0]}, "x_train in .* is empty"),
         ({"x_train": X, "y_train": ["a"] * 6}, "y_train in .* dtype <U1"),
         ({"x_train": X, "y_train": Y * 0}, r"one class only \(every label is 0\)"),

@@ -29,6 +29,7 @@ from tfssvae.defaults import default_weights
 from tfssvae.models import METHODS
 from tfssvae.suitability import check_suits
 from tfssvae.training import train
+from tfssvae.value_range import DARK_FLOAT, DARK_WHOLE
 from tfssvae.weights import Weight
 
 _ROWS_AT_A_TIME = 500
@@ -55,7 +56,9 @@ class SSVAEClassifier(
 
     Features are brought to [0, 1], the range that the methods model, once and for all in `fit`:
     uint8 features are pixels and are divided by 255; features that are all in [0, 1] already stay
-    as they are; otherwise each feature is scaled by its own minimum and maximum. Later values
+    as they are; otherwise each feature is scaled by its own minimum and maximum. So are uint8
+    features of at most 63 (counts, digits of 0 to 16; of 0 and 1 they are in [0, 1]) and floats of
+    at most 1/64, which would be nearly black: dark pictures may be given as X / 255. Later values
     beyond these limits are clipped.
 
     Args:
@@ -326,9 +329,10 @@ def _example_shape(image_shape: Sequence[int] | None, row_shape: Sequence[int]) 
 def _fit_scaler(X: NDArray[Any]) -> MinMaxScaler:
     """Return the map of features (n, d) to [0, 1], from limits that the dtype or the data give."""
     limits: Any = X
-    if X.dtype == np.uint8:
+    low, high = X.min(), X.max()
+    if X.dtype == np.uint8 and (high > DARK_WHOLE or high == 0):
         limits = np.broadcast_to([[0.0], [255.0]], (2, X.shape[1]))
-    elif X.min() >= 0 and X.max() <= 1:
+    elif low >= 0 and high <= 1 and (high > DARK_FLOAT or high == 0):
         limits = np.broadcast_to([[0.0], [1.0]], (2, X.shape[1]))
     return MinMaxScaler(clip=True).fit(limits)
 

@@ -80,7 +80,7 @@ def dark(largest: float, whole: bool, name: str) -> str:
             f" as pixels of 0..255: {what_to_do} if {white} is the largest possible value, or"
             " pixel_range=(0, 255) if the pictures are this dark."
         )
-    twice = 0.25 / 255 <= largest <= 1 / 255
+    twice = 0.25 <= largest * 255 <= 1 + 1e-6  # float32 rounds
     white = _number(1 / 255 if twice else largest)
     expression = f"{x} * 255" if twice else f"{x} / {white}"
     return (

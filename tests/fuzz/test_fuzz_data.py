@@ -17,7 +17,7 @@ from tfssvae.data.arrays import Source
 from tfssvae.data.shards import MANIFEST, write_shards
 from tfssvae.data.tfds_records import TfdsImages, find_records
 
-X = np.arange(6 * 4 * 4, dtype=np.uint8).reshape(6, 4, 4)
+X = (255 - np.arange(6 * 4 * 4)).astype(np.uint8).reshape(6, 4, 4)
 Y = np.array([0, 1, 2, -1, 1, 0])
 EXAMPLES = {"x_train": X, "y_train": Y, "x_test": X[:2], "y_test": Y[:2]}
 
@@ -140,7 +140,7 @@ def picture(kind, pixels, **options) -> bytes:
     return file.getvalue()
 
 
-GREY = np.arange(64, dtype=np.uint8).reshape(8, 8)
+GREY = np.arange(0, 256, 4, dtype=np.uint8).reshape(8, 8)
 COLOUR = np.stack([GREY, GREY + 1, GREY + 2], axis=2)
 PICTURES = {
     "png": picture("PNG", COLOUR),

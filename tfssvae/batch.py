@@ -114,7 +114,10 @@ def examples(x, input_shape) -> tf.Tensor:
 
 def _shape_and_hint(shape: tf.TensorShape, input_shape) -> str:
     if shape.rank is None or None in shape[1:]:
-        return f"{shape}: tell the pipeline their shape (tf.ensure_shape, output_signature)"
+        return (
+            f"{shape}: tell the pipeline their shape (tf.ensure_shape, output_signature), and give "
+            "every call of a model its images in the same shape"
+        )
     if list(shape[1:]) == [input_shape[-1], *input_shape[:-1]]:
         return f"{shape}, channels first: move them to the end (tf.transpose(x, [0, 2, 3, 1]))"
     if list(shape) == list(input_shape):

@@ -25,6 +25,7 @@ KEYS = ("labelled", "unlabelled", "unfeatured")
 """What the dict of a batch may hold."""
 
 _FAILED = re.compile(r"assertion failed: ((?:\[[^\[\]]*\] ?)+)")
+_TEXT = re.compile(r"Invalid dtype: ((?:str|bytes|object)\w*)$")
 _IMAGES = "images must be floats in 0..1, or uint8 in 0..255; found values from"
 
 
@@ -32,10 +33,18 @@ _IMAGES = "images must be floats in 0..1, or uint8 in 0..255; found values from"
 def input_errors():
     """Turn what was refused while a graph ran into an `InputError` of one sentence.
 
-    That is a check of this file, or an `InputError` of a Python function in a pipeline.
+    That is a check of this file, or an `InputError` of a Python function in a pipeline, or what
+    Keras says of arrays of text, of which it makes no tensors.
     """
     try:
         yield
+    except ValueError as error:
+        found = _TEXT.match(str(error))
+        if found is None:
+            raise
+        raise InputError(
+            f"batches must hold numbers, got arrays of text ({found[1]}): give each class a number"
+        ) from None
     except tf.errors.OpError as error:
         sentence = _sentence(str(error)) or refusal_in(error)
         if sentence is None:

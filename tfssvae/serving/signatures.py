@@ -122,10 +122,13 @@ def _trace_views(model: SemiSupervisedVAE, score_samples: int) -> dict:
 def _trace_of_dtype(view, model: SemiSupervisedVAE, dtype: str):
     """Return a view of images that come as one dtype, checked and scaled."""
 
-    def scaled(images):
-        return view(scale_images(checked_images(images)))
+    shape = [None, *model.example_shape]
 
-    images = tf.TensorSpec([None, *model.example_shape], dtype, name="images")
+    def scaled(images):
+        # Whoever calls a loaded signature checks its types, not its shapes.
+        return view(scale_images(checked_images(tf.ensure_shape(images, shape))))
+
+    images = tf.TensorSpec(shape, dtype, name="images")
     return tf.function(scaled, input_signature=[images]).get_concrete_function()
 
 
@@ -180,10 +183,11 @@ def _require_finite(codes) -> None:
 
 
 def _require_labels(labels, num_classes: int) -> None:
-    known = tf.reduce_all((labels >= 0) & (labels < num_classes))
-    _require(known, f"labels must be in 0..{num_classes - 1}")
+    low, high = tf.reduce_min(labels), tf.reduce_max(labels)
+    known = (low >= 0) & (high < num_classes) | tf.equal(tf.size(labels), 0)
+    _require(known, f"labels must be in 0..{num_classes - 1}; found labels from", low, "to", high)
 
 
-def _require(condition, message: str) -> tf.Operation:
+def _require(condition, *message) -> tf.Operation:
     # The bare op: tf.debugging.Assert wraps it in a branch, which costs time and converters.
-    return tf.raw_ops.Assert(condition=condition, data=[message])
+    return tf.raw_ops.Assert(condition=condition, data=list(message))

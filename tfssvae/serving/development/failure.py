@@ -77,4 +77,5 @@ def from_tensorflow(error: tf.errors.OpError) -> Failure:
     # Python puts a heading and the name of its wrapper around what TensorFlow Serving gives.
     message = error.message.rpartition("<stack traces unavailable>\n")[2]
     message = re.sub(r" \[Op:\w+\]$", "", message)
+    message = message.partition("\n\t [[{{node ")[0]  # where in the graph: no use to a client
     return Failure(_CANONICAL.get(error.error_code, "INTERNAL"), message)

@@ -175,7 +175,10 @@ def check_images(
     if shape is not None:
         _check_shape(array.shape, tuple(shape), name)
     elif array.ndim == 4 and array.shape[1] in _CHANNELS and min(array.shape[2:]) > max(_CHANNELS):
-        raise InputError(_channels_first(array.shape, name))
+        raise InputError(
+            f"{_channels_first(array.shape, name)}; if they are not, let the width come first,"
+            f" numpy.swapaxes({variable(name)}, 1, 2)."
+        )
     array = _as_pixels(array, name)
     if training:
         check_not_dark(array, name)
@@ -404,7 +407,7 @@ def _check_shape(got: tuple[int, ...], expected: tuple[int, ...], name: str) -> 
     if with_channel(got[1:]) == with_channel(expected):
         return
     if len(got) == 4 and got[1:] == (expected[-1], *expected[:-1]):
-        raise InputError(_channels_first(got, name))
+        raise InputError(f"{_channels_first(got, name)}.")
     hint = f" For one example pass {variable(name)}[None]." if got == expected else ""
     wanted = ", ".join(map(str, expected))
     raise InputError(f"{name} must have shape (n, {wanted}), got {got}.{hint}")
@@ -413,7 +416,7 @@ def _check_shape(got: tuple[int, ...], expected: tuple[int, ...], name: str) -> 
 def _channels_first(shape: tuple[int, ...], name: str) -> str:
     return (
         f"{name} has shape {shape}, channels first, and must be (n, h, w, c): move them to the end,"
-        f" numpy.moveaxis({variable(name)}, 1, -1)."
+        f" numpy.moveaxis({variable(name)}, 1, -1)"
     )
 
 

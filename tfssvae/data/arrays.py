@@ -23,7 +23,6 @@ from tfssvae.data.splits import class_indices
 # Control characters, which can steer a terminal, halves of characters, which cannot be written, and
 # breaks of lines and paragraphs.
 _UNSHOWABLE = {"Cc", "Cs", "Zl", "Zp"}
-_CHANNELS = (1, 3, 4)
 
 Allocate = Callable[[tuple[int, ...], Any], NDArray[Any]]
 """(shape, dtype) -> an array for a source to fill: `limits.in_memory`, or one in a file."""
@@ -96,7 +95,6 @@ def make_source(
         return check_images(x, name + suffix, shape, training=known is None)
 
     x = images(x_train, "x_train")
-    _check_channels_last(x, "x_train" + suffix)
     if y_train is None:
         y = np.full(len(x), -1, np.int32)
     else:
@@ -182,21 +180,6 @@ def checked_names(
             f"class_names{suffix} has {len(names)} names but num_classes is {num_classes}."
         )
     return names
-
-
-def _check_channels_last(x: NDArray[Any], name: str) -> None:
-    """Refuse (n, channels, h, w), of which every size would be taken for another one.
-
-    Raises:
-        InputError: the second axis is of a size that channels have, and the others are longer.
-    """
-    if x.ndim == 4 and x.shape[1] in _CHANNELS and min(x.shape[2:]) > max(_CHANNELS):
-        height, channels, x_alone = x.shape[1], x.shape[3], name.partition(" in ")[0]
-        raise InputError(
-            f"{name} has shape {x.shape}, images of height {height} with {channels} channels: if"
-            f" the channels come first, move them to the end (numpy.moveaxis({x_alone}, 1, -1)); if"
-            f" not, let the width come first (numpy.swapaxes({x_alone}, 1, 2))."
-        )
 
 
 def _count_classes(y: NDArray[np.int32], y_test: NDArray[np.int32] | None, name: str) -> int:

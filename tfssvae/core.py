@@ -9,7 +9,14 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tfssvae import checks, importance, losses, model_arguments, strategy_checks
+from tfssvae import (
+    checks,
+    importance,
+    losses,
+    metric_labels,
+    model_arguments,
+    strategy_checks,
+)
 from tfssvae.batch import Batch, make_batch
 from tfssvae.layers import Augmentation, scale_images
 from tfssvae.noise import Noise
@@ -188,7 +195,9 @@ class SemiSupervisedVAE(keras.Model):
         self.term_weights = resolve_weights(list(found.values), *defaults, self.weight_settings)
         raw = [name for name, weight in self.term_weights.items() if not is_one(weight)]
         self._monitored = [*found.monitors, *raw]
-        self.term_means = NamedMeans(found.values, [f"monitor/{name}" for name in self._monitored])
+        self.term_means = NamedMeans(
+            list(found.values), [f"monitor/{name}" for name in self._monitored]
+        )
         self.built = True
 
     def _try_augmentation(self, images) -> None:
@@ -315,10 +324,7 @@ class SemiSupervisedVAE(keras.Model):
         # A blank row counts nowhere.
         self.term_means.update_state(logged, counted, sample_weight=tf.cast(rows > 0, tf.float32))
         probabilities = tf.nn.softmax(logits[: batch.num_labelled])
-        # Keras metrics skip rows whose prediction is masked: -1 is no label.
-        probabilities._keras_mask = batch.labels >= 0
-        labels = tf.maximum(batch.labels, 0)
-        return self.compute_metrics(None, labels, probabilities, batch.weights)
+        return self.compute_metrics(None, batch.labels, probabilities, batch.weights)
 
     # What a trained model gives ----------------------------------------------------------------
 
@@ -421,6 +427,13 @@ class SemiSupervisedVAE(keras.Model):
         """Configure training; as in Keras, but the loss is the method's own.
 
         A `training.PartOptimizer` gives parts of the model rates and weight decay of their own.
+        Each metric is given labels in the form that it expects, and rows without a label count in
+        none (see `metric_labels`): a function or a metric of your own gets labels (n,) int32 and
+        probabilities (n, K), and a `sample_weight` of 0 where there is no label.
+
+        Raises:
+            InputError: a loss is given, a metric does not fit labels and class probabilities, or a
+                setting does not fit the strategy.
         """
         if loss is not None:
             raise checks.InputError(
@@ -436,8 +449,23 @@ class SemiSupervisedVAE(keras.Model):
             unscaled.bind(self)
         if strategy.num_replicas_in_sync > 1:
             strategy_checks.check_compile_arguments(strategy, optimizer, kwargs)
+        given = {name: kwargs.get(name) for name in metric_labels.ARGUMENTS}
+        with strategy.scope():
+            logged = ["loss", *self.term_means.names]
+            for name, metrics in given.items():
+                kwargs[name] = metric_labels.prepared(
+                    metrics, self.num_classes, logged, weighted=name == "weighted_metrics"
+                )
         super().compile(optimizer=optimizer, loss=None, **kwargs)
+        self._metrics_as_given = lambda: given  # Keras would track a dict, and log them twice
         self._prepared = False
+
+    def get_compile_config(self) -> dict:
+        """Return the arguments of `compile`, the metrics as they were given."""
+        config = super().get_compile_config()
+        if config:
+            config.update(keras.saving.serialize_keras_object(self._metrics_as_given()))
+        return config
 
     def compile_from_config(self, config):
         """Compile a revived model; Keras asks for this where `compile` is overridden."""

@@ -12,7 +12,7 @@ from tfssvae.progress_bar import ProgressBar, with_progress_bar
 
 TERMS = {f"unlabelled_part_{number}": 1.25 for number in range(9)}
 LOGS = {"loss": 12.5, **TERMS, "accuracy": 0.5}
-MODEL = SimpleNamespace(term_means=SimpleNamespace(names=["loss", *TERMS]))
+MODEL = SimpleNamespace(term_means=SimpleNamespace(names=TERMS))
 COLUMNS = 100
 
 

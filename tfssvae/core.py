@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tfssvae import checks, importance, losses, model_arguments, strategy_checks
+from tfssvae import checks, importance, losses, metric_labels, model_arguments, strategy_checks
 from tfssvae.array_inputs import check_equal_parts, checked_arrays
 from tfssvae.batch import Batch, examples, make_batch
 from tfssvae.batch_checks import checked_batch, checked_images, input_errors
@@ -20,7 +20,7 @@ from tfssvae.noise import Noise
 from tfssvae.part_optimizer import PartOptimizer
 from tfssvae.progress_bar import with_progress_bar
 from tfssvae.replicas import with_rows, with_shared_overflow
-from tfssvae.trackers import NamedMeans
+from tfssvae.trackers import NamedMeans, mean_and_rows
 from tfssvae.weights import Weight, is_one, resolve_weights, weight_at
 
 FIXED_STEP = -1
@@ -34,7 +34,8 @@ class Terms(NamedTuple):
         values: name -> (rows,) nats per example, to be minimised. A name that begins with
             "labelled_" or "classification" has one row per labelled example, one that
             begins with "unlabelled_" one per unlabelled example, with "unfeatured_" one per label
-            without image; any other is averaged as it is.
+            without image; any other is averaged over the rows that it has. One value for the whole
+            batch, (1,), counts by the rows of the batch.
         logits: (L + U, K) unnormalised log q(y|x), for metrics and regularizers.
         monitors: name -> values that are logged under "monitor/" and not part of the loss.
         latents: name -> posterior q(.|x) of each example (L + U rows), such as "z", that a
@@ -56,7 +57,9 @@ class SemiSupervisedVAE(keras.Model):
 
     The loss is `sum_k weight_k(iterations) * mean(term_k)`; what is logged under a term's name is
     its contribution, so that the logged terms add up to the loss. Where a weight is not the
-    constant 1 the term itself is logged as `monitor/<term>`.
+    constant 1 the term itself is logged as `monitor/<term>`. What an epoch or an evaluation logs is
+    the mean over all of its rows that the term counts, whatever the batches (see
+    `trackers.NamedMeans`).
 
     Args:
         input_shape: shape of one example, such as (28, 28, 1) or (64,).
@@ -193,7 +196,7 @@ class SemiSupervisedVAE(keras.Model):
         raw = [name for name, weight in self.term_weights.items() if not is_one(weight)]
         self._monitored = [*found.monitors, *raw]
         self.term_means = NamedMeans(
-            ["loss", *found.values, *(f"monitor/{name}" for name in self._monitored)]
+            list(found.values), [f"monitor/{name}" for name in self._monitored]
         )
         self.built = True
 
@@ -300,7 +303,7 @@ class SemiSupervisedVAE(keras.Model):
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         with tf.GradientTape() as tape:
             terms = self._objective(batch, training=True)
-            contributions, raw = self._contributions(terms, batch)
+            contributions, raw, counted = self._contributions(terms, batch)
             loss = losses.add_terms(contributions.values())
             share = tf.cast(rows > 0, tf.float32) / replicas
             scaled = self.optimizer.scale_loss(loss * share)
@@ -310,15 +313,14 @@ class SemiSupervisedVAE(keras.Model):
             gradients = with_shared_overflow(gradients)
         self.optimizer.apply(gradients, variables)
         self.steps_done.assign_add(1)
-        return self._report(batch, rows, terms, contributions, raw, loss)
+        return self._report(batch, rows, terms.logits, {**contributions, **raw}, counted)
 
     def _evaluate(self, data):
         """Evaluate the objective on a batch that has been checked; return the logs."""
         batch, rows = self._batch(data, FIXED_STEP)
         terms = self._objective(batch, training=False)
-        contributions, raw = self._contributions(terms, batch)
-        loss = losses.add_terms(contributions.values())
-        return self._report(batch, rows, terms, contributions, raw, loss)
+        contributions, raw, counted = self._contributions(terms, batch)
+        return self._report(batch, rows, terms.logits, {**contributions, **raw}, counted)
 
     def _batch(self, data, step) -> tuple[Batch, tf.Tensor]:
         """Return the batch and its number of rows, 0 where a blank row stands in for none."""
@@ -362,37 +364,24 @@ class SemiSupervisedVAE(keras.Model):
                 bounds[f"{part}_bound"] = -losses.add_terms(parts)
         return bounds
 
-    def _contributions(self, terms: Terms, batch: Batch):
-        """Return term -> weight * mean and term -> mean, both scalars."""
+    def _contributions(self, terms: Terms, batch: Batch) -> tuple[dict, dict, dict]:
+        """Return term -> weight * mean, what is monitored -> mean, and the rows of each mean."""
         iterations = 0 if getattr(self, "optimizer", None) is None else self.optimizer.iterations
-        means = {name: self._mean(name, value, batch) for name, value in terms.values.items()}
+        found = {name: mean_and_rows(name, v, batch) for name, v in terms.values.items()}
         contributions = {
             name: weight_at(self.term_weights[name], iterations) * mean
-            for name, mean in means.items()
+            for name, (mean, _) in found.items()
         }
-        means.update({name: self._mean(name, v, batch) for name, v in terms.monitors.items()})
-        return contributions, {name: means[name] for name in self._monitored}
+        counted = {name: rows for name, (_, rows) in found.items()}
+        found |= {name: mean_and_rows(name, v, batch) for name, v in terms.monitors.items()}
+        counted |= {f"monitor/{name}": found[name][1] for name in self._monitored}
+        return contributions, {f"monitor/{n}": found[n][0] for n in self._monitored}, counted
 
-    def _mean(self, name: str, value: tf.Tensor, batch: Batch) -> tf.Tensor:
-        """Mean over examples; labelled rows count by their sample weight, unlabelled ones by 1.
-
-        As in Keras, weights are not normalised: the divisor is the number of labelled rows.
-        """
-        if name.startswith(("labelled_", "classification")):
-            rows = tf.reduce_sum(tf.cast(batch.labels >= 0, tf.float32))
-            return tf.math.divide_no_nan(tf.reduce_sum(value * batch.weights), rows)
-        rows = tf.cast(tf.size(value), tf.float32)
-        return tf.math.divide_no_nan(tf.reduce_sum(value), rows)
-
-    def _report(self, batch: Batch, rows, terms: Terms, contributions, raw, loss) -> dict:
-        logged = {"loss": loss, **contributions}
-        logged.update({f"monitor/{name}": value for name, value in raw.items()})
-        self.term_means.update_state(logged, rows)
-        probabilities = tf.nn.softmax(terms.logits[: batch.num_labelled])
-        # Keras metrics skip rows whose prediction is masked: -1 is no label.
-        probabilities._keras_mask = batch.labels >= 0
-        labels = tf.maximum(batch.labels, 0)
-        return self.compute_metrics(None, labels, probabilities, batch.weights)
+    def _report(self, batch: Batch, rows, logits, logged: dict, counted: dict) -> dict:
+        # A blank row counts nowhere.
+        self.term_means.update_state(logged, counted, sample_weight=tf.cast(rows > 0, tf.float32))
+        probabilities = tf.nn.softmax(logits[: batch.num_labelled])
+        return self.compute_metrics(None, batch.labels, probabilities, batch.weights)
 
     # What a trained model gives ----------------------------------------------------------------
 
@@ -495,6 +484,13 @@ class SemiSupervisedVAE(keras.Model):
         """Configure training; as in Keras, but the loss is the method's own.
 
         A `training.PartOptimizer` gives parts of the model rates and weight decay of their own.
+        Each metric is given labels in the form that it expects, and rows without a label count in
+        none (see `metric_labels`): a function or a metric of your own gets labels (n,) int32 and
+        probabilities (n, K), and a `sample_weight` of 0 where there is no label.
+
+        Raises:
+            InputError: a loss is given, a metric does not fit labels and class probabilities, or a
+                setting does not fit the strategy.
         """
         if loss is not None:
             raise checks.InputError(
@@ -510,8 +506,23 @@ class SemiSupervisedVAE(keras.Model):
             unscaled.bind(self)
         if strategy.num_replicas_in_sync > 1:
             strategy_checks.check_compile_arguments(strategy, optimizer, kwargs)
+        given = {name: kwargs.get(name) for name in metric_labels.ARGUMENTS}
+        with strategy.scope():
+            logged = ["loss", *self.term_means.names]
+            for name, metrics in given.items():
+                kwargs[name] = metric_labels.prepared(
+                    metrics, self.num_classes, logged, weighted=name == "weighted_metrics"
+                )
         super().compile(optimizer=optimizer, loss=None, **kwargs)
+        self._metrics_as_given = lambda: given  # Keras would track a dict, and log them twice
         self._prepared = False
+
+    def get_compile_config(self) -> dict:
+        """Return the arguments of `compile`, the metrics as they were given."""
+        config = super().get_compile_config()
+        if config:
+            config.update(keras.saving.serialize_keras_object(self._metrics_as_given()))
+        return config
 
     def compile_from_config(self, config):
         """Compile a revived model; Keras asks for this where `compile` is overridden."""

@@ -23,7 +23,7 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
     def _shown(self, logs: dict) -> dict:
         if not sys.stdout.isatty():
             return logs
-        terms = {*self.model.term_means.names} - {"loss"}
+        terms = {*self.model.term_means.names}
         room = shutil.get_terminal_size().columns - _BAR
         shown = {}
         for name in sorted(logs, key=lambda name: name in terms):  # stable: the loss stays first

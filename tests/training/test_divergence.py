@@ -180,7 +180,7 @@ def test_steps_are_counted_until_a_name_is_first_not_finite():
     means = NamedMeans(["a", "b", "c"])
     for step in range(4):
         a, b = (np.inf, 1.0) if step == 1 else (1.0, np.nan if step > 1 else 2.0)
-        means.update_state({"a": a, "b": b, "c": 3.0})
+        means.update_state({"a": a, "b": b, "c": 3.0}, dict.fromkeys("abc", 2.0))
     np.testing.assert_array_equal(means.finite_steps, [1.0, 2.0, 4.0])
     means.reset_state()
     np.testing.assert_array_equal(means.finite_steps, np.zeros(3))

@@ -58,6 +58,23 @@ def test_the_last_batch_may_leave_a_replica_without_a_row(digits, strategy, rows
         assert found[name] == pytest.approx(expected[name], rel=1e-5), name
 
 
+@pytest.mark.parametrize("rows", [5, 7, 12])
+def test_labels_may_be_shared_unevenly_too(digits, strategy, rows):
+    one, two = one_and_two(strategy, None)
+    x, y = digits.x_test[:rows], np.full(rows, -1)
+    y[[0, 1, 4]] = digits.y_test[[0, 1, 4]]  # of four rows, one replica has two and one has none
+    weights = np.linspace(0.5, 2.0, rows)
+    expected, found = (
+        m.evaluate(x, y, batch_size=4, sample_weight=weights, verbose=0, return_dict=True)
+        for m in (one, two)
+    )
+    for name in ("accuracy", "classification", "labelled_kl_z", "unlabelled_kl_y"):
+        assert found[name] == pytest.approx(expected[name], rel=1e-5), name
+    probs = one.predict(x, verbose=0)[[0, 1, 4], y[[0, 1, 4]]]
+    by_hand = np.mean(-np.log(probs) * weights[[0, 1, 4]])
+    assert found["classification"] == pytest.approx(by_hand, rel=1e-5)
+
+
 def test_a_replica_without_a_row_adds_nothing_to_the_gradient(digits, strategy):
     one, two = one_and_two(strategy, None, optimizer=lambda: keras.optimizers.SGD(1e-3))
     before = two.get_weights()

@@ -251,7 +251,7 @@ class ShotVAE(SemiSupervisedVAE):
             **class_monitors(logits[labelled:]),
             "labelled_bound": bound,
             "labelled_smooth_elbo": smooth,
-            "smooth_elbo_error": _relative_error(smooth, bound, batch.labels >= 0),
+            "labelled_smooth_elbo_error": _relative_error(smooth, bound, batch.labels >= 0),
             "unlabelled_bound": -(reconstruction + kl_z + kl_y)[labelled:],
         }
         return Terms(self._within_capacity(values), logits, monitors, latents={"z": q_z})

@@ -22,6 +22,9 @@ _LABELS = (
     *(-1, -2, K - 1, K, K + 1, 127, 255, 2.7, 0.5, -0.5, 1e-9, 2.0**31, 2.0**32, -(2.0**63)),
 )
 _NOT_NUMBERS = (np.nan, np.inf, -np.inf)
+_WEIGHTS = (*_NOT_NUMBERS, -1, -1e-9, 1e39, 1e300, 2.0**40)
+_RANGES = (1, 16, 255, 256, 1023, 65535, 1 / 255, -1)
+SEEDS = st.integers(0, 2**16)
 
 
 class Rows(NamedTuple):
@@ -39,93 +42,111 @@ def _cast(values: np.ndarray, dtype) -> np.ndarray:
 
 
 @st.composite
-def pixels(draw, shape, rows, dtypes):
-    """Return examples (rows, ...) in some dtype and range, one of them perhaps odd, in any shape.
+def pixels(draw, shape, rows, dtypes, faulty=True):
+    """Return examples (rows, ...) in some dtype.
 
     Args:
         shape: of an example.
         rows: how many there are.
         dtypes: to choose from.
+        faulty: whether their range, one of them, or their shape may be another one.
     """
-    random = np.random.default_rng(draw(st.integers(0, 2**16)))
+    random = np.random.default_rng(draw(SEEDS))
     dtype = np.dtype(draw(st.sampled_from(dtypes)))
-    # Half of all examples are right.
-    right = 255 if dtype.kind in "iu" else 1
-    scale = draw(st.sampled_from([right, right, right, 1, 16, 255, 256, 1023, 65535, 1 / 255, -1]))
+    white = 1 if dtype.kind not in "iu" else min(255, np.iinfo(dtype).max)
+    fault = draw(st.sampled_from(["range", "one", "shape"])) if faulty else ""
+    scale = draw(st.sampled_from(_RANGES)) if fault == "range" else white
     values = random.random((rows, *shape)) * scale
-    if scale == right and dtype != np.int8:
-        values.flat[:1] = right
+    values.flat[:1] = scale
     if dtype.kind in "iu":
         values = np.round(values)
-    if draw(st.integers(0, 3)) == 0 and values.size:
+    if fault == "one":
         values.flat[draw(st.integers(0, values.size - 1))] = draw(st.sampled_from(_ODD))
     array = _cast(values, dtype)
-    how = draw(st.sampled_from([*["as it is"] * 6, *RESHAPED]))
-    return RESHAPED[how](array) if how in RESHAPED else array
+    return draw(st.sampled_from(RESHAPED))(array) if fault == "shape" else array
 
 
-RESHAPED = {
-    "without channel": lambda x: x[..., 0],
-    "channels first": lambda x: np.moveaxis(x, -1, 1),
-    "flat": lambda x: x.reshape(len(x), -1),
-    "one axis more": lambda x: x[..., None],
-    "one example": lambda x: x[0] if len(x) else x,
-    "no rows": lambda x: x[:0],
-    "cut": lambda x: x[:, 1:],
-    "one number": lambda x: np.asarray(x.sum()),
-}
+RESHAPED = [
+    lambda x: x[..., 0],
+    lambda x: np.moveaxis(x, -1, 1),
+    lambda x: x.reshape(len(x), -1),
+    lambda x: x[..., None],
+    lambda x: x[0],
+    lambda x: x[:0],
+    lambda x: x[:, 1:],
+    lambda x: np.asarray(x.max()),
+]
 
 
 @st.composite
-def labels(draw, rows, dtypes):
-    """Return labels of rows in some dtype and form, perhaps wrong ones, too few or too many."""
-    random = np.random.default_rng(draw(st.integers(0, 2**16)))
-    count = rows + draw(st.sampled_from([0] * 8 + [1, -1, -rows]))
-    values = random.integers(-1, K, count).astype(np.float64)
+def labels(draw, rows, dtypes, faulty=True):
+    """Return labels of rows in some dtype and form, -1 among them.
+
+    Args:
+        rows: how many there should be.
+        dtypes: to choose from.
+        faulty: whether one of them, their number or their form may be another one.
+    """
+    random = np.random.default_rng(draw(SEEDS))
     dtype = np.dtype(draw(st.sampled_from(dtypes)))
-    if dtype.kind in "u?":
-        values = np.abs(values)
-    if draw(st.integers(0, 2)) == 0 and count:
-        odd = _LABELS if draw(st.booleans()) else _NOT_NUMBERS
+    fault = draw(st.sampled_from(["one", "not a number", "number", "form"])) if faulty else ""
+    count = max(0, rows + draw(st.sampled_from([1, -1, -rows]))) if fault == "number" else rows
+    least, most = (0, 2) if dtype.kind == "b" else (-1 if dtype.kind in "if" else 0, K)
+    values = random.integers(least, most, count).astype(np.float64)
+    if fault in ("one", "not a number"):
+        odd = _LABELS if fault == "one" else _NOT_NUMBERS
         values[draw(st.integers(0, count - 1))] = draw(st.sampled_from(odd))
-    form = draw(st.sampled_from([*["plain"] * 5, "column", "one-hot", "soft", "two columns"]))
+    form = draw(st.sampled_from(["plain", "plain", "column", "one-hot"]))
+    if fault == "form":
+        form = draw(st.sampled_from(["two columns", "soft"]))
     if form == "column":
         values = values[:, None]
     elif form == "two columns":
         values = np.stack([values, values], axis=1)
     elif form != "plain":
         values = (values[:, None] == np.arange(K)).astype(np.float64)
-        if form == "soft" and count:
-            row, column = draw(st.integers(0, count - 1)), draw(st.integers(0, K - 1))
-            values[row, column] = draw(st.sampled_from([0.3, 1.0, 2.0, -1.0, 0.999999, np.nan]))
+    if form == "soft":
+        place = draw(st.integers(0, count - 1)), draw(st.integers(0, K - 1))
+        values[place] = draw(st.sampled_from([0.3, 1.0, 2.0, -1.0, 0.999999, np.nan]))
     return _cast(values, dtype)
 
 
 @st.composite
-def weights(draw, rows):
-    """Return None or sample weights, perhaps wrong ones or another number of them."""
-    if draw(st.booleans()):
+def weights(draw, rows, faulty=True):
+    """Return None or sample weights.
+
+    Args:
+        rows: how many there should be.
+        faulty: whether one of them or their number may be another one.
+    """
+    if not faulty and draw(st.booleans()):
         return None
-    random = np.random.default_rng(draw(st.integers(0, 2**16)))
-    values = random.integers(0, 4, rows + draw(st.sampled_from([0] * 6 + [1, -1, 1 - rows]))) / 2
-    if draw(st.integers(0, 3)) == 0 and len(values):
-        odd = [*_NOT_NUMBERS, -1, -1e-9, 1e39, 1e300, 2.0**40]
-        values[draw(st.integers(0, len(values) - 1))] = draw(st.sampled_from(odd))
+    random = np.random.default_rng(draw(SEEDS))
+    fault = draw(st.sampled_from(["one", "number"])) if faulty else ""
+    count = rows + draw(st.sampled_from([1, -1, 1 - rows])) if fault == "number" else rows
+    values = random.integers(0, 4, count) / 2
+    if fault == "one":
+        values[draw(st.integers(0, count - 1))] = draw(st.sampled_from(_WEIGHTS))
     values = _cast(values, draw(st.sampled_from(["f4", "f4", "f8", "f2", "i4", "u1", "?"])))
-    return values[:, None] if draw(st.integers(0, 5)) == 0 else values
+    return values[:, None] if draw(st.booleans()) and draw(st.booleans()) else values
+
+
+FAULTY = st.sampled_from([(), (), ("x",), ("x",), ("y",), ("weights",), ("x", "y", "weights")])
+"""Which parts may be wrong: mostly one, for two faults hide each other."""
 
 
 @st.composite
 def rows_of_arrays(draw):
     """Return rows in any container that has them in memory as a whole."""
     shape = SHAPES[draw(st.sampled_from(sorted(SHAPES)))]
-    count = draw(st.integers(1, 4))
-    x = draw(pixels(shape, count, (*FLOATS, *INTEGERS, "?", "u1", "f4")))
-    y = draw(labels(count, ("i8", "i8", "f8", *FLOATS, *INTEGERS, "?")))
-    containers = [name for name, fits in FITS.items() if fits(x)]
-    x = CONTAINERS[draw(st.sampled_from(containers))](x)
-    y = CONTAINERS[draw(st.sampled_from(["array"] * 3 + sorted(OF_LABELS)))](y)
-    return shape, Rows(x, y, draw(weights(count)))
+    count, faulty = draw(st.integers(1, 4)), draw(FAULTY)
+    x = draw(pixels(shape, count, (*FLOATS, *INTEGERS, "?", "u1", "f4"), "x" in faulty))
+    y = draw(labels(count, ("i8", "i8", "f8", *FLOATS, *INTEGERS, "?"), "y" in faulty))
+    w = draw(weights(count, "weights" in faulty))
+    holding = [*HOLDING, *(FRAMES if x.ndim == 2 and x.size else {})]
+    x = CONTAINERS[draw(st.sampled_from(holding + SPOILING * ("x" in faulty)))](x)
+    y = CONTAINERS[draw(st.sampled_from([*HOLDING, *SERIES] + SPOILING * ("y" in faulty)))](y)
+    return shape, Rows(x, y, w)
 
 
 def _first_masked(array: np.ndarray) -> np.ndarray:
@@ -140,39 +161,47 @@ def _first_none(array: np.ndarray) -> np.ndarray:
     return array
 
 
-CONTAINERS = {
+def _native(array: np.ndarray) -> np.ndarray:
+    return array.astype(array.dtype.newbyteorder("="))
+
+
+def _polars(array: np.ndarray):
+    return polars.DataFrame(array.astype("f4") if array.dtype == np.float16 else _native(array))
+
+
+HOLDING = {
     "array": np.asarray,
     "list": lambda a: a.tolist(),
-    "tensor": lambda a: tf.constant(a.astype(a.dtype.newbyteorder("="))),
+    "tensor": lambda a: tf.constant(_native(a)),
     "Fortran": np.asfortranarray,
     "backwards": lambda a: a[::-1].copy()[::-1] if a.ndim else a,
     "nothing masked": np.ma.array,
+    "objects": lambda a: a.astype(object),
+}
+FRAMES = {"pandas frame": lambda a: pandas.DataFrame(_native(a)), "polars frame": _polars}
+SERIES = {
+    "pandas series": lambda a: pandas.Series(_native(a)) if a.ndim == 1 else a,
+    "polars series": lambda a: polars.Series(a.tolist()) if a.ndim == 1 else a,
+}
+_SPOILING = {
     "first masked": _first_masked,
     "first None": _first_none,
-    "objects": lambda a: a.astype(object),
     "text": lambda a: a.astype(str),
-    "pandas frame": lambda a: pandas.DataFrame(a.astype(a.dtype.newbyteorder("="))),
-    "pandas series": lambda a: pandas.Series(list(a)),
-    "polars frame": lambda a: polars.DataFrame(a.astype(a.dtype.newbyteorder("="))),
-    "NA of pandas": lambda a: pandas.Series([pandas.NA, *a[1:].tolist()], dtype="object"),
+    "NA of pandas": lambda a: pandas.Series([pandas.NA, *a.ravel()[1:].tolist()], dtype=object),
 }
-OF_LABELS = ("list", "tensor", "nothing masked", "first masked", "first None", "objects", "text")
-FITS = {
-    **dict.fromkeys(["array", "list", "tensor", "Fortran", "backwards"], lambda x: True),
-    **dict.fromkeys(["nothing masked", "first masked", "objects"], lambda x: True),
-    **dict.fromkeys(["first None", "text"], lambda x: True),
-    "pandas frame": lambda x: x.ndim == 2,
-    "polars frame": lambda x: x.ndim == 2 and x.size and x.dtype != np.float16,
-}
+CONTAINERS = {**HOLDING, **FRAMES, **SERIES, **_SPOILING}
+SPOILING = list(_SPOILING)
 
 
 @st.composite
 def rows_of_tensors(draw):
     """Return a batch of a pipeline: what TensorFlow has a dtype for; x may be a dict of parts."""
-    count = draw(st.integers(1, 4))
-    shape = SHAPES["images"]
-    x = draw(pixels(shape, count, IN_TENSORS))
-    y = draw(labels(count, ("i8", "i4", "i8", *IN_TENSORS)))
+    count, faulty, shape = draw(st.integers(1, 4)), draw(FAULTY), SHAPES["images"]
+    right = (ml_dtypes.bfloat16, "f2", "f4", "f8", "u1", "?")
+    dtypes = draw(st.sampled_from([right, ("u2", "i4", "i8", "u8")])) if "x" in faulty else right
+    x = draw(pixels(shape, count, dtypes, "x" in faulty))
+    y = draw(labels(count, ("i8", "i4", "i8", *IN_TENSORS), "y" in faulty))
+    w = draw(weights(count, "weights" in faulty))
     if draw(st.integers(0, 2)) == 0:
-        x = {"labelled": x, "unlabelled": draw(pixels(shape, 2, IN_TENSORS))}
-    return Rows(x, y, draw(weights(count)))
+        x = {"labelled": x, "unlabelled": draw(pixels(shape, 2, right, "x" in faulty))}
+    return Rows(x, y, w)

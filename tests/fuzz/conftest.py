@@ -1,7 +1,8 @@
 """How long fuzzing takes: the same few examples in the suite, new ones for as long as is asked.
 
-`FUZZ_EXAMPLES=5000 pytest tests/fuzz -m "not slow"` searches for long, as does `-m slow`. A failing
-example is printed, and belongs into a plain test beside those of the module at fault.
+`FUZZ_EXAMPLES=5000 pytest tests/fuzz -m "not slow"` searches for long, as does `-m slow`;
+`FUZZ_SECONDS=900 pytest tests/fuzz/test_fuzz_rows.py` for so long in each test. A failing example
+is printed, and belongs into a plain test beside those of the module at fault.
 """
 
 import os
@@ -13,10 +14,11 @@ from hypothesis import HealthCheck, settings
 from tfssvae import limits
 
 _EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
+_FOR_LONG = bool(_EXAMPLES or os.environ.get("FUZZ_SECONDS"))
 settings.register_profile(
     "fuzz",
     max_examples=_EXAMPLES or 60,
-    derandomize=not _EXAMPLES,
+    derandomize=not _FOR_LONG,
     database=None,
     deadline=10_000,  # ms: what hangs fails
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],

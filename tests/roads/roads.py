@@ -7,7 +7,7 @@ pictures of an exported model, class probabilities of `SSVAEClassifier`.
 import functools
 import http.client
 import json
-from contextlib import closing, redirect_stderr, redirect_stdout
+from contextlib import closing, redirect_stderr, redirect_stdout, suppress
 from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
@@ -193,11 +193,9 @@ def command_line(rows: Rows, place: Place) -> np.ndarray:
     """Start `tfssvae train` of an npz file, up to the first step."""
     file = _write_npz(rows, place.folder)
     small = ["--set", "hidden=(8,)", "--set", "latent_dim=2", "--out", place.folder / "run"]
-    with mock.patch("tfssvae.runs.train.drive", side_effect=_Arrived) as drive:
-        try:
-            _command_line("train", "m2", "--data", file, *small)
-        except _Arrived:
-            pass
+    begin = mock.patch("tfssvae.runs.train.drive", side_effect=_Arrived)
+    with begin as drive, suppress(_Arrived):
+        _command_line("train", "m2", "--data", file, *small)
     _, _, data, *_ = drive.call_args.args
     return _loss_of(data)
 
@@ -207,13 +205,18 @@ def command_line(rows: Rows, place: Place) -> np.ndarray:
 
 def exported_model(rows: Rows, place: Place) -> np.ndarray:
     """Call the signatures of a SavedModel: images to be classified, labels to be drawn."""
-    signatures = tf.saved_model.load(str(place.exported)).signatures
+    signatures = _loaded(place.exported)
     images, labels = (tf.constant(values) for values in rows[:2])
     classify = signatures["classify_float" if images.dtype.is_floating else "classify"]
     if labels.dtype == tf.int64:
         labels = tf.cast(labels, tf.int32)
     seed = tf.constant(0)
     return _joined(classify(images=images), signatures["generate"](labels=labels, seed=seed))
+
+
+@functools.cache
+def _loaded(version: Path):
+    return tf.saved_model.load(str(version)).signatures
 
 
 def served_model(rows: Rows, place: Place) -> np.ndarray:

@@ -5,24 +5,39 @@
 prints it.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
-from tests.roads.wrong_values import IMAGES, KINDS, LABELS
+import numpy as np
+
+from tests.roads.wrong_values import IMAGES, KINDS, LABELS, Rows
 
 REFUSED, CONVERTED, IMPOSSIBLE = "refused", "converted", "impossible"
 
 
 class Cell(NamedTuple):
-    """What becomes of a wrong value, and why, where it is not refused."""
+    """What becomes of a wrong value, and why, where it is not refused.
+
+    What is converted becomes `meant` of the right rows.
+    """
 
     outcome: str
     why: str = ""
+    meant: Callable[[Rows], Rows] = lambda rows: rows
+
+
+def _by_own_limits(rows: Rows) -> Rows:
+    span = np.ptp(rows.x, axis=0)
+    x = (rows.x - rows.x.min(axis=0)) / np.where(span, span, 1)
+    return rows._replace(x=x.astype(np.float32))
 
 
 _PIXELS = Cell(CONVERTED, "whole numbers in 0..255 are 8-bit pixels, whatever their type")
 _TWO_AXES = Cell(IMPOSSIBLE, "a frame has rows and columns, no channels")
 _NO_WEIGHTS = Cell(IMPOSSIBLE, "there are no sample weights on this road")
-_OWN_LIMITS = Cell(CONVERTED, "features are scaled by their own minimum and maximum")
+_OWN_LIMITS = Cell(
+    CONVERTED, "features are scaled by their own minimum and maximum", _by_own_limits
+)
 _ANY_CLASS = Cell(IMPOSSIBLE, "every label but -1 is a class, K is their number")
 _CLASS_NAMES = Cell(CONVERTED, "text names classes")
 _8_BITS = Cell(IMPOSSIBLE, "image files hold whole numbers")

@@ -53,7 +53,9 @@ def _first_weight_negative(rows: Rows) -> Rows:
 
 IMAGES = {
     "floats in 0..255": Wrong(lambda rows: rows._replace(x=rows.x.astype(np.float32)), "255"),
-    "int64 in 0..255": Wrong(lambda rows: rows._replace(x=rows.x.astype(np.int64)), "int64"),
+    "int64 in 0..255": Wrong(
+        lambda rows: rows._replace(x=rows.x.astype(np.int64)), "int64|at most 255"
+    ),
     "text": Wrong(lambda rows: rows._replace(x=rows.x.astype(str)), "<U3|str|object|String|00.png"),
     "NaN": Wrong(_with_nan, "NaN|nan"),
     "channels first": Wrong(

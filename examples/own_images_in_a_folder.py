@@ -28,8 +28,8 @@ def write_folder(folder: Path) -> None:
         save_png(image, folder / "train" / name / f"{row:04d}.png")
     new = {int(np.flatnonzero(digits.y_test == k)[0]) for k in range(10)}
     for row, (image, label) in enumerate(zip(digits.x_test, digits.y_test, strict=True)):
-        part = Path("new") if row in new else Path("test") / NAMES[label]
-        save_png(image, folder / part / f"{row:04d}.png")
+        part = folder.parent / "new" if row in new else folder / "test" / NAMES[label]
+        save_png(image, part / f"{row:04d}.png")
 
 
 def save_png(image: np.ndarray, path: Path) -> None:
@@ -99,7 +99,7 @@ def main(arguments: list[str] | None = None) -> None:
     accuracy = model.evaluate(data.test(), verbose=0, return_dict=True)["accuracy"]
     print(f"accuracy on {len(data.x_test)} test images: {accuracy:.1%}")
 
-    paths = sorted((options.out / "images/new").glob("*.png"))
+    paths = sorted((options.out / "new").glob("*.png"))
     probabilities = classify(model, paths)
     for path, row in zip(paths, probabilities, strict=True):
         print(f"{path.name}: {data.class_names[row.argmax()]} ({row.max():.0%})")

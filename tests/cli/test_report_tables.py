@@ -114,6 +114,7 @@ def test_the_command_says_what_the_run_was_told():
 def test_a_command_is_the_command_of_its_configuration():
     given = ["train", "untapped", "--data", "a b.npz", "--label-fraction", "0.1", "--grey"]
     given += ["--validation", "0.2", "--image-size", "8", "8", "--binarize", "round", "--seed", "3"]
+    given += ["--background", "128", "0", "255"]
     given += ["--labelled-classes", "one", "two", "--clusters", "12", "--data-dir", "a dir"]
     given += ["--epochs", "7", "--labelled", "10", "--unlabelled", "20", "--unfeatured", "30"]
     given += ["--learning-rate", "1", "--driver", "fit", "--precision", "mixed_float16"]

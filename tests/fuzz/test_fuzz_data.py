@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, features
 
 from tests.fuzz.mutations import NUMBERS, TEXTS, changed_bytes, found_or_refused, json_bytes
 from tfssvae import data
@@ -142,6 +142,8 @@ def picture(kind, pixels, **options) -> bytes:
 
 GREY = np.arange(0, 256, 4, dtype=np.uint8).reshape(8, 8)
 COLOUR = np.stack([GREY, GREY + 1, GREY + 2], axis=2)
+ORIENTATION = Image.Exif()
+ORIENTATION[0x0112] = 6
 PICTURES = {
     "png": picture("PNG", COLOUR),
     "sixteen-bits": picture("PNG", GREY.astype(np.uint16) * 200),
@@ -150,7 +152,16 @@ PICTURES = {
     "bmp": picture("BMP", COLOUR),
     "webp": picture("WEBP", COLOUR),
     "palette": picture("GIF", GREY),
+    "tiff": picture("TIFF", COLOUR),
+    "tiff-lzw": picture("TIFF", GREY.astype(np.uint16) * 200, compression="tiff_lzw"),
+    "tiff-deflate": picture("TIFF", COLOUR, compression="tiff_adobe_deflate"),
+    "ppm": picture("PPM", COLOUR),
+    "transparent": picture("PNG", np.dstack([COLOUR, GREY * 3])),
+    "transparent-grey": picture("PNG", GREY, transparency=7),
+    "orientation": picture("JPEG", COLOUR, exif=ORIENTATION),
 }
+if features.check("avif"):
+    PICTURES["avif"] = picture("AVIF", COLOUR)
 
 
 @pytest.mark.parametrize("kind", PICTURES)

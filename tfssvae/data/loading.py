@@ -48,8 +48,8 @@ def load(
             "tfds:NAME" (its splits train, test, and after train one without labels, such as
             stl10's unlabelled), the NAME of a NAME.npz in `data_dir`, the path of an npz file
             (x_train, y_train, x_test, y_test; -1 = unlabelled), the path of a folder
-            (train/<class>/*.png, train/unlabelled/*.png, test/<class>/*.png), or one of
-            `tfssvae convert`.
+            (train/<class>/*.png, train/unlabelled/*.png, test/<class>/*.png; see
+            `data.folder.read_folder` for what is read), or one of `tfssvae convert`.
         labels_per_class: labels in every class, or {class index or name: number}.
         label_fraction: part of the labels in (0, 1], class proportions kept. With neither of the
             two, all labels are shown.

@@ -6,7 +6,7 @@ import pytest
 from sklearn.datasets import load_iris
 
 from tfssvae import InputError, SSVAEClassifier, classifier
-from tfssvae.class_labels import encode_labels, has_label, named_labels
+from tfssvae.class_labels import encode_labels, labels_of, named_labels
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from tfssvae.class_labels import encode_labels, has_label, named_labels
 )
 def test_classes_are_those_of_rows_and_of_labels_without_rows(y, further, indices, classes, coded):
     further = None if further is None else np.asarray(further)
-    found = encode_labels(np.asarray(y), further)
+    found = encode_labels(labels_of(y), further)
     for part, expected in zip(found, (indices, classes, coded), strict=True):
         assert part.tolist() == expected
 
@@ -36,7 +36,7 @@ def test_classes_are_those_of_rows_and_of_labels_without_rows(y, further, indice
 )
 def test_what_cannot_be_encoded_is_refused(y, further, message):
     with pytest.raises(InputError, match=message):
-        encode_labels(np.asarray(y), np.asarray(further))
+        encode_labels(labels_of(y), np.asarray(further))
 
 
 def test_labels_without_rows_are_told_from_the_other_forms():
@@ -45,7 +45,11 @@ def test_labels_without_rows_are_told_from_the_other_forms():
     assert named_labels([2, 0]).tolist() == [2, 0]
     with pytest.raises(InputError, match="unfeatured has a -1"):
         named_labels([2, -1])
-    assert has_label(np.array([0, -1, 2])).tolist() == [True, False, True]
+    with pytest.raises(InputError, match="unfeatured has a '' or a missing label"):
+        named_labels(["a", ""], unlabelled="")
+    with pytest.raises(InputError, match="unfeatured has a missing label"):
+        named_labels(["a", None], unlabelled=None)
+    assert named_labels([-1, 1], unlabelled=0).tolist() == [-1, 1]
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,7 @@ _NAMES = {
     "InputError": "tfssvae.checks",
     "SSVAEClassifier": "tfssvae.classifier",
     "SemiSupervisedVAE": "tfssvae.core",
+    "labelled_scorer": "tfssvae.scoring",
 }
 
 __all__ = [*_MODULES, *_NAMES]

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tfssvae import value_range
+from tfssvae.missing_labels import is_missing, read_labels
 from tfssvae.value_range import variable
 
 ROUNDING = 1e-6
@@ -214,27 +215,38 @@ def check_labels(
     num_classes: int | None = None,
     name: str = "y",
     allow_unlabelled: bool = True,
+    allow_missing: bool = False,
 ) -> NDArray[np.int32]:
     """Returns class labels as int32 (n,), with -1 where there is no label.
 
     Args:
         y: (n,) or (n, 1) integers or floats with integer values; with `num_classes` = K also
-            (n, K) one-hot rows.
+            (n, K) one-hot rows, of zeros where there is no label.
         num_classes: K; labels must be below it. None: no upper limit.
         name: how messages call the array.
         allow_unlabelled: whether -1 is accepted.
+        allow_missing: whether None, NaN, NaT, pandas' NA, nulls of polars and masked elements
+            mean -1. Where data enter they do; measures and figures take -1 alone.
 
     Raises:
-        InputError: for another shape or dtype, an empty array, labels that are not whole
-            numbers, or labels out of range.
+        InputError: for another shape or dtype, an empty array, labels that are missing, that are
+            not whole numbers, or out of range, and for the largest number that an unsigned dtype
+            holds, which -1 becomes in it.
     """
-    array = as_numbers(y, name, "labels are integers (see numpy.unique with return_inverse=True)")
+    array, missing = _labels_as_numbers(y, name)
     if array.size == 0:
         raise InputError(f"{name} is empty: its shape is {array.shape}.")
+    if array.ndim == 2 and array.shape[1] == 1:
+        array, missing = array[:, 0], missing[:, 0]
+    if missing.any() and not (allow_missing and allow_unlabelled and array.ndim == 1):
+        raise InputError(_missing_message(missing, name, allow_unlabelled))
     if array.ndim == 2:
-        array = array[:, 0] if array.shape[1] == 1 else _from_one_hot(array, num_classes, name)
+        array = _from_one_hot(array, num_classes, name)
     if array.ndim != 1:
         raise InputError(f"{name} must have one label per example, (n,), got {array.shape}.")
+    refuse_wrapped_minus_one(array, ~missing, name)
+    if missing.any():
+        array = np.where(missing, -1, array.astype(np.promote_types(array.dtype, np.int8)))
     if array.dtype.kind == "f":
         array = array.astype(np.float64)  # float16 cannot be compared with the largest integers
         _refuse_labels(array, ~np.isfinite(array), name, "must be finite numbers")
@@ -242,9 +254,58 @@ def check_labels(
     low = -1 if allow_unlabelled else 0
     high = np.iinfo(np.int32).max if num_classes is None else num_classes - 1
     allowed = f"{low} or more" if num_classes is None else f"in {low}..{high}"
-    meaning = " (-1 = unlabelled)" if allow_unlabelled else ""
-    _refuse_labels(array, (array < low) | (array > high), name, f"must be {allowed}{meaning}")
+    rule = f"must be {allowed}{' (-1 = unlabelled)' if allow_unlabelled else ''}"
+    if array.max() == num_classes and not (array == 0).any():
+        rule += "; if your classes are numbered from 1, subtract 1"
+    _refuse_labels(array, (array < low) | (array > high), name, rule)
     return array.astype(np.int32)
+
+
+def refuse_wrapped_minus_one(
+    labels: NDArray[Any], known: NDArray[np.bool_] | None = None, name: str = "y"
+) -> None:
+    """Refuses labels with the largest number that their unsigned dtype holds, such as 255.
+
+    An unsigned dtype cannot hold -1: numpy wraps it to that number, which would be a class.
+
+    Args:
+        labels: (n,).
+        known: (n,) bool, the labels to look at; all when not given.
+        name: how messages call the array.
+
+    Raises:
+        InputError: naming the number and both things that it may mean.
+    """
+    if labels.dtype.kind != "u":
+        return
+    largest = np.iinfo(labels.dtype).max
+    wrapped = labels == largest if known is None else (labels == largest) & known
+    if wrapped.any():
+        short = name.partition(" in ")[0]
+        raise InputError(
+            f"{name} has the label {largest} in {np.count_nonzero(wrapped)} of {len(labels)} rows,"
+            f" which is what {labels.dtype} makes of -1: if they are unlabelled, write"
+            f" {short} = numpy.asarray({short}, int); {short}[{short} == {largest}] = -1; if"
+            f" {largest} is a class, the first of the two is enough."
+        )
+
+
+def refuse_masked(values: Any, name: str) -> None:
+    """Refuses a masked array in which something is masked: numpy drops masks without a word.
+
+    Raises:
+        InputError: saying how many values are masked, and where the first is.
+    """
+    if not np.ma.isMA(values):
+        return
+    masked = np.argwhere(np.ma.getmaskarray(values))
+    if len(masked):
+        first = ", ".join(map(str, masked[0]))
+        raise InputError(
+            f"{name} has {len(masked)} masked value{'s' if len(masked) > 1 else ''}, the first at"
+            f" {name.partition(' in ')[0]}[{first}]: put numbers in their place"
+            " (numpy.ma.filled), or leave their rows out."
+        )
 
 
 def check_probabilities(
@@ -261,6 +322,7 @@ def check_probabilities(
     Raises:
         InputError: for another shape or dtype, or a row that is no distribution.
     """
+    refuse_masked(rows, name)
     array = np.asarray(rows)
     classes = "K" if num_classes is None else num_classes
     fits = (
@@ -391,6 +453,7 @@ def as_numbers(values: ArrayLike, name: str, expected: str) -> NDArray[Any]:
     Raises:
         InputError: for values that numpy cannot read, or of another kind.
     """
+    refuse_masked(values, name)
     try:
         array = np.asarray(values)
     except (TypeError, ValueError) as error:
@@ -398,6 +461,58 @@ def as_numbers(values: ArrayLike, name: str, expected: str) -> NDArray[Any]:
     if array.dtype.kind not in "buif":
         raise InputError(f"{name} has dtype {array.dtype}: {expected}.")
     return array
+
+
+def _labels_as_numbers(y: ArrayLike, name: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Returns labels as numbers, and which are missing."""
+    try:
+        array, missing = read_labels(y)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{name} cannot be read as an array ({error}): labels are integers."
+        ) from error
+    if array.dtype.kind not in "buif":
+        known = array[~missing].tolist()
+        if any(isinstance(label, str | bytes) for label in known):
+            raise InputError(_text_message(y, name))
+        raise InputError(
+            f"{name} has dtype {array.dtype}: labels are integers 0..K-1, -1 = unlabelled."
+        )
+    return array, missing
+
+
+def _missing_message(missing: NDArray[np.bool_], name: str, allow_unlabelled: bool) -> str:
+    count = np.count_nonzero(missing)
+    first = ", ".join(map(str, np.argwhere(missing)[0]))
+    what_to_do = "leave these rows out"
+    if allow_unlabelled and missing.ndim == 1:
+        what_to_do = "write -1 where there is no label"
+    elif allow_unlabelled:
+        what_to_do = "give one integer per example, -1 where there is no label"
+    return (
+        f"{name} has {count} label{'s' if count > 1 else ''} that {'are' if count > 1 else 'is'}"
+        f" missing (None, NaN or masked), the first at {name.partition(' in ')[0]}[{first}]:"
+        f" {what_to_do}."
+    )
+
+
+def _text_message(y: Any, name: str) -> str:
+    short = name.partition(" in ")[0]
+    column = short
+    if np.ndim(y) != 1:
+        y, column = np.ravel(y), f"numpy.ravel({short})"
+    labels = list(y)
+    texts = {str(label) for label in labels}
+    no_label = {str(label) for label in labels if is_missing(label)} | (texts & {"", "-1"})
+    shown = ", ".join(repr(text)[:40] for text in sorted(texts - no_label)[:3])
+    without = " - {" + ", ".join(map(repr, sorted(no_label))) + "}" if no_label else ""
+    return (
+        f"{name} has labels that are text ({shown}{', ...' * (len(texts - no_label) > 3)}), and"
+        f" classes are 0..K-1, -1 = unlabelled: write"
+        f" names = sorted(set(map(str, {column})){without});"
+        f" {short} = [names.index(str(k)) if str(k) in names else -1 for k in {column}]"
+        f" and give class_names=names."
+    )
 
 
 def _check_shape(got: tuple[int, ...], expected: tuple[int, ...], name: str) -> None:
@@ -471,14 +586,17 @@ def _from_one_hot(y: NDArray[Any], num_classes: int | None, name: str) -> NDArra
             f"{name} must have one label per example, (n,), or one-hot rows (n, num_classes):"
             f" got {y.shape} with num_classes={num_classes}."
         )
-    one_hot = ((y == 0) | (y == 1)).all(axis=1) & ((y == 1).sum(axis=1) == 1)
+    ones = (y == 1).sum(axis=1)
+    one_hot = ((y == 0) | (y == 1)).all(axis=1) & (ones <= 1)
     if not one_hot.all():
         row = int(np.argmin(one_hot))
         raise InputError(
-            f"{name} has {y.shape[1]} columns, so each row must be one-hot (a single 1, else 0),"
-            f" which row {row} is not: give one integer per example instead."
+            f"{name} has {y.shape[1]} columns, so each row must be one-hot (a single 1, or zeros"
+            f" where there is no label), which row {row} is not: give one integer per example"
+            " instead; soft labels are given as one row for each class, with its probability as"
+            " sample_weight."
         )
-    return np.argmax(y == 1, axis=1)
+    return np.where(ones == 1, np.argmax(y == 1, axis=1), -1)
 
 
 def _refuse_labels(y: NDArray[Any], bad: NDArray[np.bool_], name: str, rule: str) -> None:

@@ -17,16 +17,24 @@ from sklearn.base import (
 )
 from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import MinMaxScaler
-from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from tfssvae.checks import InputError, check_positive, closest
-from tfssvae.class_labels import encode_labels, has_label, named_labels, without_zero_weights
+from tfssvae.checks import InputError, check_positive, closest, refuse_masked
+from tfssvae.class_labels import (
+    UNLABELLED,
+    Labels,
+    encode_labels,
+    labels_of,
+    named_labels,
+    rows_that_count,
+)
 from tfssvae.core import SemiSupervisedVAE, constructor_arguments
 from tfssvae.data import Data, from_arrays
 from tfssvae.data.pipeline import Order, endless_batches, training_order
 from tfssvae.defaults import default_weights
 from tfssvae.models import METHODS
+from tfssvae.scoring import rows_to_score
 from tfssvae.suitability import check_suits
 from tfssvae.training import train
 from tfssvae.value_range import DARK_FLOAT, DARK_WHOLE
@@ -51,8 +59,10 @@ class SSVAEClassifier(
 ):
     """Semi-supervised VAE for tables and images, trained on labelled and unlabelled rows.
 
-    Rows whose label is -1 are unlabelled, as in `sklearn.semi_supervised`. Text labels need an
-    array of dtype object, so that -1 can stand among them.
+    Rows whose label is -1 are unlabelled, as in `sklearn.semi_supervised`, and so are those whose
+    label is missing: None, NaN, pandas' NA, a null of polars or masked. -1 can stand among text in
+    a list or an array of dtype object, which scikit-learn cannot split for cross-validation: see
+    `unlabelled`.
 
     Features are brought to [0, 1], the range that the methods model, once and for all in `fit`:
     uint8 features are pixels and are divided by 255; features that are all in [0, 1] already stay
@@ -79,12 +89,15 @@ class SSVAEClassifier(
         method_args: further arguments of the method, such as `likelihood` or networks. Networks
             are copied in every fit and never trained themselves. The default likelihood of the
             methods is for images; {"likelihood": "gaussian"} often suits tables better.
+        unlabelled: the label that marks a row without one. For text that is to be cross-validated
+            take a text, such as "": scikit-learn sorts labels, and neither -1 nor None sorts with
+            text. None where -1 is a class: unlabelled are then the missing labels alone.
         random_state: int, RandomState or None. An int makes every fit on the same data, with the
             same versions and kind of device, the same.
         verbose: 1 shows a progress bar, 2 a line per epoch.
 
     Attributes:
-        classes_: (K,) sorted labels, without -1; those that no row has are among them.
+        classes_: (K,) sorted labels, without `unlabelled`; those that no row has are among them.
         n_features_in_: features of a row; for images the number of pixels times channels.
         feature_names_in_: (n_features_in_,) column names, where X had them.
         model_: the trained `tfssvae.SemiSupervisedVAE`; its inputs are scaled to [0, 1].
@@ -118,6 +131,7 @@ class SSVAEClassifier(
         weights: Mapping[str, Weight] | None = None,
         image_shape: Sequence[int] | None = None,
         method_args: Mapping[str, Any] | None = None,
+        unlabelled: float | str | None = UNLABELLED,
         random_state=None,
         verbose: int = 0,
     ):
@@ -132,6 +146,7 @@ class SSVAEClassifier(
         self.weights = weights
         self.image_shape = image_shape
         self.method_args = method_args
+        self.unlabelled = unlabelled
         self.random_state = random_state
         self.verbose = verbose
 
@@ -146,7 +161,7 @@ class SSVAEClassifier(
 
         Args:
             X: (n, d) features, or images (n, h, w) or (n, h, w, c).
-            y: (n,) labels, -1 where there is none.
+            y: (n,) labels, `unlabelled` or missing where there is none.
             sample_weight: (n,) factors >= 0 of the labelled rows' terms of the loss. They are not
                 normalised: 2 doubles what a label counts against the unlabelled rows. A labelled
                 row of weight 0 is left out; weights of unlabelled rows are ignored.
@@ -160,7 +175,8 @@ class SSVAEClassifier(
 
         Raises:
             InputError: an argument is out of range, there are fewer than two classes, the method
-                refuses its arguments, or learns nothing from labels without rows.
+                refuses its arguments, or learns nothing from labels without rows; X is masked, or
+                rows without a label are marked otherwise than `unlabelled` says.
             ValueError: X or y is not an array that scikit-learn accepts.
         """
         epochs = check_positive(self.epochs, "epochs")
@@ -169,18 +185,22 @@ class SSVAEClassifier(
         unfeatured_batch = check_positive(self.unfeatured_batch, "unfeatured_batch")
         learning_rate = _checked_rate(self.learning_rate)
         arguments = self._arguments()
-        rows, targets = validate_data(self, _as_rows(X), y)
+        labels = labels_of(y, self.unlabelled)
+        rows = validate_data(self, _as_rows(X))
+        check_consistent_length(rows, labels.values)
         row_shape = X.shape[1:] if _are_images(X) else rows.shape[1:]
         example_shape = _example_shape(self.image_shape, row_shape)
         label_weights = None
         if sample_weight is not None:
-            rows, targets, label_weights = without_zero_weights(rows, targets, sample_weight)
-        named = named_labels(unfeatured)
-        labels, classes, further = encode_labels(targets, named)
+            kept, weights = rows_that_count(rows, labels, sample_weight)
+            rows, label_weights = rows[kept], weights[kept]
+            labels = Labels(labels.values[kept], labels.known[kept])
+        named = named_labels(unfeatured, self.unlabelled)
+        targets, classes, further = encode_labels(labels, named)
         scaler = _fit_scaler(rows)
         data = from_arrays(
             _scale(rows, scaler).reshape(-1, *example_shape),
-            labels,
+            targets,
             num_classes=len(classes),
             seed=_draw_seed(self.random_state),
             unfeatured=unfeatured if named is None else further,
@@ -216,25 +236,26 @@ class SSVAEClassifier(
         return self.model_.encode(inputs)
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Return the accuracy on the rows that have a label: those of -1 are left out.
+        """Return the accuracy on the rows that have a label: the others are left out.
 
-        Cross-validation on partly labelled data therefore measures what it should.
+        Cross-validation on partly labelled data therefore measures what it should; for other
+        measures see `tfssvae.labelled_scorer`.
 
         Args:
             X: (n, d) features or images.
-            y: (n,) labels, -1 where there is none.
+            y: (n,) labels, `unlabelled` or missing where there is none.
             sample_weight: (n,) weights of the rows.
 
         Raises:
             InputError: no row has a label.
         """
-        predicted, expected = self.predict(X), column_or_1d(y)
-        check_consistent_length(predicted, expected, sample_weight)
-        known = has_label(expected)
-        if not known.any():
-            raise InputError("y has no labels (all are -1): the accuracy needs at least one")
-        weights = None if sample_weight is None else np.asarray(sample_weight)[known]
-        return float(accuracy_score(expected[known], predicted[known], sample_weight=weights))
+        predicted, labels = self.predict(X), rows_to_score(y, self.unlabelled)
+        check_consistent_length(predicted, labels.values, sample_weight)
+        known, weights = labels.known, None
+        if sample_weight is not None:
+            refuse_masked(sample_weight, "sample_weight")
+            weights = np.asarray(sample_weight)[known]
+        return float(accuracy_score(labels.values[known], predicted[known], sample_weight=weights))
 
     def sample(self, y: ArrayLike, random_state=None) -> NDArray[np.float64]:
         """Generate one example per label.
@@ -310,6 +331,7 @@ def _are_images(X: Any) -> TypeGuard[NDArray[Any]]:
 
 def _as_rows(X: Any) -> Any:
     """Return images as rows of pixels, anything else as it is, for scikit-learn to judge."""
+    refuse_masked(X, "X")
     return np.reshape(X, (len(X), -1)) if _are_images(X) and len(X) else X
 
 

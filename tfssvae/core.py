@@ -14,6 +14,7 @@ from tfssvae import checks, importance, losses, metric_labels, model_arguments, 
 from tfssvae.array_inputs import check_equal_parts, checked_arrays
 from tfssvae.batch import Batch, examples, make_batch
 from tfssvae.batch_checks import checked_batch, checked_images, input_errors
+from tfssvae.class_weights import weighted_by_class
 from tfssvae.layers import Augmentation
 from tfssvae.network_outputs import check_logits, check_outputs
 from tfssvae.noise import Noise
@@ -589,6 +590,9 @@ class SemiSupervisedVAE(keras.Model):
             if not isinstance(kwargs["validation_data"], tf.data.Dataset):
                 held_out = self._checked_arrays(*held_out)
             kwargs["validation_data"] = keras.utils.pack_x_y_sample_weight(*held_out)
+        class_weight = kwargs.pop("class_weight", None)
+        if class_weight is not None:
+            x, weights = weighted_by_class(x, y, weights, class_weight, self.num_classes)
         if self.compiled:
             self.prepare()
         kwargs["sample_weight"] = weights
@@ -638,11 +642,13 @@ class SemiSupervisedVAE(keras.Model):
         with input_errors():
             return super().predict(x, *args, **kwargs)
 
-    def train_on_batch(self, x, y=None, sample_weight=None, **kwargs):
+    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, **kwargs):
         """Take one step on one batch; as in Keras."""
-        batch = self._checked_arrays(x, y, sample_weight)
+        x, y, weights = self._checked_arrays(x, y, sample_weight)
+        if class_weight is not None:
+            x, weights = weighted_by_class(x, y, weights, class_weight, self.num_classes)
         with input_errors():
-            return super().train_on_batch(*batch, **kwargs)
+            return super().train_on_batch(x, y, weights, **kwargs)
 
     def test_on_batch(self, x, y=None, sample_weight=None, **kwargs):
         """Evaluate one batch; as in Keras."""

@@ -34,7 +34,7 @@ def test_all_labels_that_are_there():
 
 def test_classes_are_counted_in_training_and_test_labels():
     assert from_arrays(X, Y, X[:2], [0, 1]).num_classes == 3
-    assert from_arrays(X, Y, X[:2], [0, 4]).num_classes == 5
+    assert from_arrays(X, Y, X[:2], [3, 4]).num_classes == 5
 
 
 def test_labels_validation_and_the_rest_part_the_training_rows():

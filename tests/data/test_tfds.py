@@ -65,7 +65,9 @@ def test_version_and_default_folder(data_dir, monkeypatch):
 
 
 def test_label_key(data_dir):
-    source = tfds.read_tfds("tiny_toys", [data_dir], label_key="kind")
+    with pytest.raises(InputError, match=r"num_classes=5 and classes=\[2, 3, 4\]"):
+        tfds.read_tfds("tiny_toys", [data_dir], label_key="kind")
+    source = tfds.read_tfds("tiny_toys", [data_dir], label_key="kind", num_classes=5)
     np.testing.assert_array_equal(source.y_train, LABELS + 2)
     assert source.class_names == tuple("01234")
     with pytest.raises(InputError, match=r'has no "kinds": did you mean "kind"\?'):

@@ -282,3 +282,30 @@ def test_a_guard_never_sees_the_loss_of_a_misread_image(tmp_path):
         model.fit(images, verbose=0)
     scaled = images.map(lambda x, y: (x / 255.0, y))
     assert np.isfinite(model.fit(scaled, verbose=0).history["loss"]).all()
+
+
+def test_class_weights_are_weights_of_labelled_rows(eager):
+    y = np.where(np.arange(12) % 4 == 0, -1, Y)
+    weights = {0: 1.0, 1: 3.0, 2: 0.5}
+    rows = np.array([1.0 if label < 0 else weights[label] for label in y], "float32")
+    start = eager.get_weights()
+    found = []
+    for given in (
+        {"x": X, "y": y, "class_weight": weights},
+        {"x": X, "y": y, "sample_weight": rows},
+        {"x": pipeline(X, y, batch=12), "class_weight": weights},
+    ):
+        eager.set_weights(start)
+        history = eager.fit(**given, batch_size=None if "y" not in given else 12, verbose=0)
+        found.append(history.history["classification"][0])
+    np.testing.assert_allclose(found, found[0], rtol=1e-5)
+    eager.set_weights(start)
+    logs = eager.train_on_batch(X, y, class_weight=weights, return_dict=True)
+    assert logs["classification"] == pytest.approx(found[0], rel=1e-5)
+    for wrong, message in (({0: 1.0, 1: 2.0}, "no weight for 2"), ({-1: 0.0}, "weight for -1")):
+        with pytest.raises(tfssvae.InputError, match=message):
+            eager.fit(X, y, class_weight=wrong, verbose=0)
+        with pytest.raises(tfssvae.InputError, match=message):
+            eager.fit(pipeline(X, y), class_weight=wrong, verbose=0)
+    with pytest.raises(tfssvae.InputError, match="give each its sample weights"):
+        eager.fit(((X, y) for _ in range(1)), class_weight=weights, verbose=0, shuffle=False)

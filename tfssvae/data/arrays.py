@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +19,9 @@ from tfssvae.checks import (
 )
 from tfssvae.data.pixel_range import check_pixel_range, from_pixel_range
 from tfssvae.data.splits import class_indices
+from tfssvae.missing_labels import read_labels
 
+_SHOWN_LABELS = 5
 # Control characters, which can steer a terminal, halves of characters, which cannot be written, and
 # breaks of lines and paragraphs.
 _UNSHOWABLE = {"Cc", "Cs", "Zl", "Zp"}
@@ -62,12 +64,14 @@ def make_source(
 
     Args:
         x_train: see `check_images`.
-        y_train: see `check_labels`; None means that no row has a label.
+        y_train: see `check_labels`; missing labels (None, NaN, masked) are -1, and None alone means
+            that no row has a label.
         x_test: examples of the same shape as the training examples.
         y_test: their labels; both or neither.
         name: the data set's name.
         class_names: one name per class; "0", "1", ... when not given.
-        num_classes: K; the number of names, or the largest label + 1, when not given.
+        num_classes: K; the number of names, or of the labels 0, 1, 2, ... without a gap, when not
+            given.
         origin: the file that messages should name.
         pixel_range: (low, high), the values of black and of white in training and test examples,
             which `from_pixel_range` maps. None: what the dtype says, which is refused where
@@ -76,7 +80,8 @@ def make_source(
 
     Raises:
         InputError: for bad arrays, fewer than two classes, a number of classes that cannot be
-            known or exceeds `limits.CLASSES`, or names that cannot be shown.
+            known (no label, or gaps between them) or exceeds `limits.CLASSES`, or names that
+            cannot be shown.
     """
     suffix = f" in {origin}" if origin else ""
     if (x_test is None) != (y_test is None):
@@ -98,16 +103,17 @@ def make_source(
     if y_train is None:
         y = np.full(len(x), -1, np.int32)
     else:
-        y = check_labels(y_train, num_classes, "y_train" + suffix)
+        y = check_labels(y_train, num_classes, "y_train" + suffix, allow_missing=True)
     check_same_length(x, y, ("x_train", "y_train" + suffix))
     x_held_out, y_held_out = None, None
     if x_test is not None and y_test is not None:
         x_held_out = images(x_test, "x_test", x.shape[1:])
-        y_held_out = check_labels(y_test, num_classes, "y_test" + suffix)
+        y_held_out = check_labels(y_test, num_classes, "y_test" + suffix, allow_missing=True)
         check_same_length(x_held_out, y_held_out, ("x_test", "y_test" + suffix))
 
     if num_classes is None:
-        num_classes = _count_classes(y, y_held_out, name)
+        given = {"y_train": (y_train, y), "y_test": (y_test, y_held_out)}
+        num_classes = _count_classes(given, name, in_file=bool(origin))
         limits.check_classes(num_classes, name)
     if num_classes < 2:
         raise InputError(f"{name} has {num_classes} class: at least two are needed to classify.")
@@ -182,8 +188,17 @@ def checked_names(
     return names
 
 
-def _count_classes(y: NDArray[np.int32], y_test: NDArray[np.int32] | None, name: str) -> int:
-    known = np.unique(y if y_test is None else np.concatenate([y, y_test]))
+def _count_classes(labels: Mapping[str, tuple[Any, Any]], name: str, in_file: bool) -> int:
+    """Returns K of labels that leave none out.
+
+    Args:
+        labels: what the user calls them -> as the user gave them, and as `check_labels` returns
+            them; both None where there are none.
+        name: the data set's name.
+        in_file: whether they come from a file, in which the user cannot change them.
+    """
+    found = {key: pair for key, pair in labels.items() if pair[1] is not None}
+    known = np.unique(np.concatenate([y for _, y in found.values()]))
     known = known[known >= 0]
     if len(known) == 0:
         raise InputError(
@@ -194,4 +209,49 @@ def _count_classes(y: NDArray[np.int32], y_test: NDArray[np.int32] | None, name:
             f"{name} has one class only (every label is {known[0]}): at least two are needed;"
             f" pass num_classes if the others just have no examples."
         )
-    return int(known[-1]) + 1
+    if len(known) <= known[-1]:
+        if in_file:
+            limits.check_classes(int(known[-1]) + 1, name)
+        shown = ", ".join(map(str, known[:_SHOWN_LABELS])) + ", ..." * (len(known) > _SHOWN_LABELS)
+        absent = np.setdiff1d(np.arange(len(known)), known)
+        what_to_do = _in_load(known, shown) if in_file else _in_python(found, known)
+        raise InputError(
+            f"{name} has the labels {shown} and none of {absent[0]}, and classes are numbered 0, 1,"
+            f" 2, ...: {what_to_do}."
+        )
+    return len(known)
+
+
+def _in_load(known: NDArray[np.int32], shown: str) -> str:
+    return (
+        f"to number them anew, load with num_classes={known[-1] + 1} and classes=[{shown}]; if the"
+        f" other classes just have no example, with num_classes={known[-1] + 1} alone (or"
+        " class_names in an npz file)"
+    )
+
+
+def _in_python(labels: Mapping[str, tuple[Any, Any]], known: NDArray[np.int32]) -> str:
+    """Returns lines of Python that number the classes, and the other thing to do."""
+    keys = list(labels)
+    parts, every = ", ".join(keys), ", ".join("*" + key for key in keys)
+    lines = []
+    if any(_needs_reading(given) for given, _ in labels.values()):
+        lines += [f"{key} = tfssvae.checks.check_labels({key}, allow_missing=True)" for key in keys]
+    if known[0] == 1 and len(known) == known[-1]:
+        code, names = "k - 1 if k > 0 else -1", ""
+    else:
+        lines.append(f"names = sorted({{{every}}} - {{-1}})")
+        code, names = "names.index(k) if k >= 0 else -1", " and give class_names=names"
+    numbered = f"[{code} for k in {parts}]"
+    if len(keys) > 1:
+        numbered = f"[[{code} for k in y] for y in ({parts})]"
+    return (
+        f"write {'; '.join([*lines, f'{parts} = {numbered}'])}{names}; if the other classes just"
+        f" have no example, give num_classes={known[-1] + 1} or class_names"
+    )
+
+
+def _needs_reading(given: Any) -> bool:
+    """Whether labels have to go through `check_labels` before Python can compare each."""
+    labels, missing = read_labels(given)
+    return labels.ndim != 1 or bool(missing.any())

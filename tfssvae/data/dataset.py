@@ -185,6 +185,10 @@ class Data:
             lines.append(f"pixel_range: {low} is black and {high} is white in the source")
         if self.classes_without_labels:
             lines.append(f"classes without labels: {', '.join(self.classes_without_labels)}")
+        empty = np.flatnonzero(counts[:-1, :3].sum(axis=1) == 0)
+        if len(empty) and (self.hidden_labels >= 0).all():  # else a row may be of one of them
+            names = ", ".join(self.class_names[k] for k in empty)
+            lines.append(f"classes without a training row: {names}")
         return "\n".join(lines)
 
     def __repr__(self) -> str:

@@ -47,7 +47,7 @@ def load(
         name: "digits" (needs no files), "mnist", "fashion_mnist", "cifar10", "cifar100",
             "tfds:NAME" (its splits train, test, and after train one without labels, such as
             stl10's unlabelled), the NAME of a NAME.npz in `data_dir`, the path of an npz file
-            (x_train, y_train, x_test, y_test; -1 = unlabelled), the path of a folder
+            (x_train, y_train, x_test, y_test; -1 or NaN = unlabelled), the path of a folder
             (train/<class>/*.png, train/unlabelled/*.png, test/<class>/*.png; see
             `data.folder.read_folder` for what is read), or one of `tfssvae convert`.
         labels_per_class: labels in every class, or {class index or name: number}.
@@ -65,7 +65,7 @@ def load(
             "dynamic" (a draw per pixel, anew in each batch).
         label_key: which labels, where a data set has several kinds: the name of a tfds feature
             ("alphabet"), or KEY for `KEY_train` and `KEY_test` in an npz file.
-        num_classes: K, for data that does not show it (no labels at all).
+        num_classes: K, for data that does not show it (no labels at all, or gaps between them).
         unfeatured: labels that have no example, for methods that learn from them: (F,) classes,
             (F, K) class probabilities, of which a class is drawn each time, or "classes", every
             class once.
@@ -158,11 +158,13 @@ def from_arrays(
     Args:
         x: (n, h, w), (n, h, w, c) or (n, d); whole numbers in 0..255 or floats in 0..1, or in
             pixel_range.
-        y: (n,) labels 0..K-1, -1 = unlabelled. None (with `num_classes`): no labels.
+        y: (n,) labels 0..K-1, -1 = unlabelled, and so is a missing label: None, NaN, pandas' NA, a
+            null of polars or a masked element. None alone (with `num_classes`): no labels.
         x_test: test examples.
         y_test: their labels.
         class_names: one name per class.
-        num_classes: K; the largest label + 1 when not given.
+        num_classes: K; when neither it nor `class_names` is given, the number of labels, which
+            must be 0, 1, 2, ... without a gap.
         labels_per_class: as in `load`, and so are all further arguments.
         label_fraction: see `load`.
         labelled_classes: see `load`.

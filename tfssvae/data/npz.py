@@ -36,7 +36,7 @@ def read_npz(
         name: the data set's name; the file's when not given.
         class_names: names for a file that has none, used if their number fits.
         label_key: reads `KEY_train` and `KEY_test` instead of `y_train` and `y_test`.
-        num_classes: K, for files that do not show it.
+        num_classes: K, for files that do not show it (no labels at all, or gaps between them).
         pixel_range: see `make_source`, and so is `allocate`.
         allocate: makes the arrays of what is mapped.
 

@@ -101,7 +101,7 @@ def confusion_matrix(
     array([[1, 1],
            [0, 1]])
     """
-    values = np.asarray(probs_or_predictions)
+    values = np.asanyarray(probs_or_predictions)
     if values.ndim == 2 and values.shape[1] == num_classes:
         values, true = _known(values, labels)
         predicted = values.argmax(axis=1)
@@ -193,8 +193,8 @@ def classification_report(probs, labels, class_names: Sequence[str]) -> dict[str
 
 def _known(probs, labels) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Return probabilities and labels of the examples that have a label."""
-    probs = check_probabilities(np.asarray(probs))
-    labels = check_labels(np.asarray(labels), probs.shape[1], "labels")
+    probs = check_probabilities(probs)
+    labels = check_labels(labels, probs.shape[1], "labels")
     check_same_length(probs, labels, ("probs", "labels"))
     known = labels >= 0
     if not known.any():

@@ -39,7 +39,7 @@ def logistic_judge(x: ArrayLike, y: ArrayLike) -> Judge:
     regression = LogisticRegression(max_iter=_MOST_ITERATIONS)
     # As for t-SNE: threads that wait for each other took ten times as long on a busy machine.
     with threadpool_limits(1):
-        regression.fit(_pixels(np.asarray(x)[known]), labels[known])
+        regression.fit(_pixels(np.asanyarray(x)[known]), labels[known])
     return lambda images: regression.predict_proba(_pixels(images))
 
 
@@ -118,7 +118,7 @@ def free_class_report(model, data, x: ArrayLike, y: ArrayLike) -> dict[str, Any]
     shown = _of_every_class(data.hidden_labels, _MOST_PIXELS // data.x_train[0].size)
     judge = logistic_judge(data.x_train[shown], data.hidden_labels[shown])
     seen_as = judge(images_of_classes(model, code))
-    examples = np.asarray(x)[rows]
+    examples = np.asanyarray(x)[rows]
     predicted = model.predict(examples, batch_size=500, verbose=0)[:, name_classes(seen_as, free)]
     best = seen_as.argmax(axis=1)
     return {

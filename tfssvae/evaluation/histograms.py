@@ -21,7 +21,7 @@ def entropy_figure(probs, labels: ArrayLike | None = None) -> Figure:
     Raises:
         InputError: probs are not probabilities, or labels do not fit them.
     """
-    probs = check_probabilities(np.asarray(probs))
+    probs = check_probabilities(probs)
     entropy = class_entropy(probs).numpy()
     most = np.log(probs.shape[1])
     figure = Figure(figsize=(5.5, 3.8), dpi=100, layout="constrained")

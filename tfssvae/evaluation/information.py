@@ -113,4 +113,4 @@ def information_report(probs, bounds: ArrayLike | None = None) -> dict[str, floa
 
 def _log(probs) -> tf.Tensor:
     # A probability of 0 is a logit of -inf, which the losses take.
-    return tf.math.log(check_probabilities(np.asarray(probs)))
+    return tf.math.log(check_probabilities(probs))

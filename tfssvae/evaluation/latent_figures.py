@@ -216,7 +216,7 @@ def code_of(model, end) -> NDArray[np.float64]:
     if np.ndim(end) == 0:
         (label,) = check_labels([end], model.num_classes, "class", allow_unlabelled=False)
         return model.prior.mean[label].astype("float64")
-    image = check_images(np.asarray(end)[None], shape=model.example_shape)
+    image = check_images(np.asanyarray(end)[None], shape=model.example_shape)
     return likely_codes(model, image)[0].astype("float64")
 
 

@@ -35,8 +35,8 @@ def worst_mistakes(
     >>> worst_mistakes([[0.5, 0.5], [0.25, 0.75], [0.9, 0.1]], [1, 0, 0])[0]
     Mistake(row=1, true=0, predicted=1, confidence=0.75)
     """
-    probs = check_probabilities(np.asarray(probs))
-    labels = check_labels(np.asarray(labels), probs.shape[1], "labels")
+    probs = check_probabilities(probs)
+    labels = check_labels(labels, probs.shape[1], "labels")
     check_same_length(probs, labels, ("probs", "labels"))
     predicted, confidence = probs.argmax(axis=1), probs.max(axis=1)
     wrong = np.flatnonzero((labels >= 0) & (predicted != labels))

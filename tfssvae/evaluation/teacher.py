@@ -26,6 +26,6 @@ def teacher_report(model, x: ArrayLike, y: ArrayLike) -> dict[str, float]:
     teachers = [part.teacher for part in model.regularizers if isinstance(part, MeanTeacher)]
     if not teachers:
         return {}
-    probs = teachers[0].predict(np.asarray(x), batch_size=_BATCH, verbose=0)
+    probs = teachers[0].predict(np.asanyarray(x), batch_size=_BATCH, verbose=0)
     error = error_rate(probs, y)
     return {"teacher_accuracy": 1.0 - error, "teacher_error": error}

@@ -173,7 +173,7 @@ class TensorBoardImages(keras.callbacks.Callback):
 
 def _choose_rows(x: ArrayLike, y: ArrayLike | None, seed: int):
     """Return a random choice of rows, in random order, and their labels."""
-    array = np.asarray(x)
+    array = np.asanyarray(x)
     if array.ndim < 2:
         raise InputError(f"x must be (n, d), (n, h, w) or (n, h, w, c), got {array.shape}.")
     most = max(1, min(_MOST_ROWS, _MOST_BYTES // (4 * max(1, int(np.prod(array.shape[1:]))))))

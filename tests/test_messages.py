@@ -11,7 +11,8 @@ import tensorflow as tf
 
 import tfssvae
 from tfssvae import checks, networks
-from tfssvae.checks import InputError, install_hint, reason
+from tfssvae.checks import InputError
+from tfssvae.library_errors import install_hint, reason
 
 ROOT = Path(__file__).parents[1]
 TEXTS = ("*.py", "*.md", "*.yml", "*.yaml", "*.toml", "Makefile", "Dockerfile*")
@@ -110,7 +111,7 @@ def test_install_hints_of_a_copy_without_metadata(tmp_path):
         "def absent(name): raise m.PackageNotFoundError(name)\n"
         "m.requires = absent\n"
         f"sys.path.insert(0, {str(tmp_path / 'tfssvae')!r})\n"
-        "import checks; print(checks.install_hint('sweep'))"
+        "import library_errors; print(library_errors.install_hint('sweep'))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert 'extra "sweep"' in done.stdout

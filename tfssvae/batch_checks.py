@@ -18,8 +18,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfssvae import value_range
-from tfssvae.checks import ROUNDING, SUM_TOLERANCE, InputError, refusal_in
+from tfssvae.checks import ROUNDING, SUM_TOLERANCE, InputError
 from tfssvae.layers.images import check_image_type
+from tfssvae.library_errors import refusal_in
 
 KEYS = ("labelled", "unlabelled", "unfeatured")
 """What the dict of a batch may hold."""

@@ -16,6 +16,7 @@ from tfssvae.batch import Batch, examples, make_batch
 from tfssvae.batch_checks import checked_batch, checked_images, input_errors
 from tfssvae.class_weights import weighted_by_class
 from tfssvae.layers import Augmentation
+from tfssvae.library_errors import reason
 from tfssvae.network_outputs import check_logits, check_outputs
 from tfssvae.noise import Noise
 from tfssvae.part_optimizer import PartOptimizer
@@ -188,7 +189,7 @@ class SemiSupervisedVAE(keras.Model):
         except (ValueError, tf.errors.InvalidArgumentError) as error:
             raise checks.InputError(
                 f"the networks of {type(self).__name__} do not fit together for images of shape "
-                f"{self.example_shape}, {self.num_classes} classes: {checks.reason(error)}"
+                f"{self.example_shape}, {self.num_classes} classes: {reason(error)}"
             ) from error
         check_logits(found.logits.numpy())
         self._try_augmentation(blank)
@@ -210,8 +211,7 @@ class SemiSupervisedVAE(keras.Model):
             raise
         except (ValueError, IndexError, tf.errors.InvalidArgumentError) as error:
             raise checks.InputError(
-                f"augment does not fit examples of shape {self.example_shape}: "
-                f"{checks.reason(error)}"
+                f"augment does not fit examples of shape {self.example_shape}: {reason(error)}"
             ) from error
 
     def _counter(self, name: str, shape: tuple, dtype: str):

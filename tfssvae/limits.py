@@ -19,7 +19,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from tfssvae.checks import InputError, reason
+from tfssvae.checks import InputError
+from tfssvae.library_errors import reason
 
 CLASSES = 100_000
 """Classes or clusters of a data set; a single label of two billion would name as many."""

@@ -20,7 +20,8 @@ import numpy as np
 import tensorflow as tf
 from keras import metrics as km
 
-from tfssvae.checks import InputError, closest, reason
+from tfssvae.checks import InputError, closest
+from tfssvae.library_errors import reason
 
 ARGUMENTS = ("metrics", "weighted_metrics")
 """The arguments of `compile` that take metrics."""

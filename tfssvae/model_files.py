@@ -22,7 +22,8 @@ import keras
 import tensorflow as tf
 
 from tfssvae import limits
-from tfssvae.checks import InputError, reason
+from tfssvae.checks import InputError
+from tfssvae.library_errors import reason
 from tfssvae.models import register
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"

@@ -6,11 +6,11 @@ import sys
 import pytest
 
 from tests.cli.sweeps import BASE, NO_LABELS
-from tfssvae.checks import install_hint
 from tfssvae.cli import main
 from tfssvae.cli.parser import make_parser
 from tfssvae.cli.settings import settings_parser, train_command, with_arguments
 from tfssvae.cli.sweep import settings_of_sweep
+from tfssvae.library_errors import install_hint
 
 
 def test_the_options_of_a_trial_and_its_command_are_the_same():

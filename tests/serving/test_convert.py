@@ -9,8 +9,9 @@ import pytest
 import tensorflow as tf
 
 import tfssvae
-from tfssvae.checks import ConversionError, InputError, install_hint
+from tfssvae.checks import ConversionError, InputError
 from tfssvae.cli import main
+from tfssvae.library_errors import install_hint
 from tfssvae.serving import agreement, convert, export, formats
 from tfssvae.serving.tflite import prepare
 

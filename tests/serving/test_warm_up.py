@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import tfssvae
-from tfssvae.checks import install_hint
+from tfssvae.library_errors import install_hint
 from tfssvae.serving import export, warm_up
 
 prediction_log_pb2 = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfssvae.checks import InputError, closest, reason
+from tfssvae.checks import InputError, closest
+from tfssvae.library_errors import reason
 
 
 def not_negative(text: str) -> float:

@@ -5,8 +5,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tfssvae.checks import InputError, install_hint
+from tfssvae.checks import InputError
 from tfssvae.cli.arguments import not_negative, port
+from tfssvae.library_errors import install_hint
 
 
 def add(commands) -> None:

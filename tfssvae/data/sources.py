@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from tfssvae import limits
-from tfssvae.checks import InputError, check_not_dark, closest, reason
+from tfssvae.checks import InputError, check_not_dark, closest
 from tfssvae.data import folder, network, npz, shards, splits, tfds
 from tfssvae.data.arrays import Allocate, Source, make_source
 from tfssvae.data.background import WHITE, Background, check_background
 from tfssvae.data.pixel_range import check_pixel_range, is_own_range
+from tfssvae.library_errors import reason
 from tfssvae.limits import in_memory
 
 __all__ = ["KNOWN_NAMES", "Source", "load_source"]

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tfssvae import limits
-from tfssvae.checks import InputError, check_images, closest, reason
+from tfssvae.checks import InputError, check_images, closest
 from tfssvae.data import images, network
 from tfssvae.data.arrays import Allocate, Source, make_source
 from tfssvae.data.pixel_range import from_pixel_range
 from tfssvae.data.tfds_records import Records, TfdsImages, damaged_file, find_records
+from tfssvae.library_errors import reason
 from tfssvae.limits import in_memory
 
 _LOG = logging.getLogger("tfssvae")

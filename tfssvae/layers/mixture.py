@@ -7,8 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 from tensorflow_probability import distributions as tfd
 
 from tfssvae import losses
-from tfssvae.checks import InputError, reason
+from tfssvae.checks import InputError
 from tfssvae.layers.gaussian import gaussian
+from tfssvae.library_errors import reason
 
 
 @keras.saving.register_keras_serializable("tfssvae")

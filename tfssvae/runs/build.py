@@ -8,11 +8,12 @@ import numpy as np
 
 import tfssvae
 from tfssvae import limits
-from tfssvae.checks import InputError, closest, reason
+from tfssvae.checks import InputError, closest
 from tfssvae.core import SemiSupervisedVAE, constructor_arguments
 from tfssvae.data import Data
 from tfssvae.data.pipeline import Order, training_order
 from tfssvae.defaults import default_weights
+from tfssvae.library_errors import reason
 from tfssvae.model_files import check_parts, counted_variables
 from tfssvae.replicas import strategy_of
 from tfssvae.strategy_checks import check_shares

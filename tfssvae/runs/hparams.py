@@ -9,7 +9,8 @@ from typing import Any
 import tensorflow as tf
 from tensorboard.plugins.hparams import api_pb2, summary, summary_v2
 
-from tfssvae.checks import DivergenceError, InputError, reason
+from tfssvae.checks import DivergenceError, InputError
+from tfssvae.library_errors import reason
 
 _LOG = logging.getLogger("tfssvae")
 _OPTIONS = ("labelled", "unlabelled", "unfeatured", "epochs", "learning_rate", "precision")

@@ -9,9 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 import tfssvae
-from tfssvae.checks import InputError, SettingError, reason
+from tfssvae.checks import InputError, SettingError
 from tfssvae.core import SemiSupervisedVAE
 from tfssvae.data import Data, load
+from tfssvae.library_errors import reason
 from tfssvae.model_files import load_model
 from tfssvae.replicas import strategy_of
 from tfssvae.runs.build import build, check_method, filled, order_of

@@ -14,7 +14,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
-from tfssvae.checks import ConversionError, InputError, check_images, closest, install_hint
+from tfssvae.checks import ConversionError, InputError, check_images, closest
+from tfssvae.library_errors import install_hint
 from tfssvae.serving.agreement import TOLERANCES, Agreement, compare, make_requests
 from tfssvae.serving.formats import CannotConvert, file_name, make
 from tfssvae.serving.tflite import VARIANTS, prepare

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tfssvae.checks import reason
+from tfssvae.library_errors import reason
 from tfssvae.serving.onnx_file import load_onnx, to_onnx
 from tfssvae.serving.tflite import load_tflite, to_tflite
 

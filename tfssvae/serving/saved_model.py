@@ -13,8 +13,9 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from tfssvae import __version__
-from tfssvae.checks import InputError, check_count, check_images, check_positive, install_hint
+from tfssvae.checks import InputError, check_count, check_images, check_positive
 from tfssvae.core import SemiSupervisedVAE
+from tfssvae.library_errors import install_hint
 from tfssvae.serving.example_inputs import as_dtype
 from tfssvae.serving.plane import latent_plane
 from tfssvae.serving.signatures import SUFFIXES, code_size, describe, make_signatures

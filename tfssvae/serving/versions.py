@@ -8,7 +8,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tfssvae.checks import InputError, reason
+from tfssvae.checks import InputError
+from tfssvae.library_errors import reason
 
 _MOST = 2**63 - 1
 

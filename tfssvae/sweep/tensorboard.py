@@ -7,8 +7,8 @@ from pathlib import Path
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hp
 
-from tfssvae.checks import reason
 from tfssvae.evaluation.curves import ACCURACY, BOUND
+from tfssvae.library_errors import reason
 from tfssvae.runs.hparams import shown
 from tfssvae.sweep.space import Choices, Range
 from tfssvae.sweep.trials import Settings

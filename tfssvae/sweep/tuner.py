@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tfssvae.checks import InputError, install_hint
+from tfssvae.checks import InputError
+from tfssvae.library_errors import install_hint
 from tfssvae.sweep.space import Choices, Range, Space
 
 SAMPLERS = ("tpe", "random", "grid")

@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from tfssvae import evaluation
-from tfssvae.checks import InputError, check_images, check_labels, check_same_length, reason
+from tfssvae.checks import InputError, check_images, check_labels, check_same_length
 from tfssvae.evaluation.class_names import check_class_names
 from tfssvae.evaluation.images import as_pictures
+from tfssvae.library_errors import reason
 from tfssvae.training.projector import write_projector
 
 _T = TypeVar("_T")

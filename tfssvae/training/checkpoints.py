@@ -13,7 +13,8 @@ from typing import Any
 import keras
 
 from tfssvae import checked_json
-from tfssvae.checks import InputError, closest, reason
+from tfssvae.checks import InputError, closest
+from tfssvae.library_errors import reason
 from tfssvae.limits import UnreadableFile
 from tfssvae.model_files import load_weights
 from tfssvae.replicas import is_chief, num_workers, workers_agree

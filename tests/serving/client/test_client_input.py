@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from tests.serving.client.model_and_addresses import NAME
-from tfssvae.checks import InputError, install_hint
+from tfssvae.checks import InputError
+from tfssvae.library_errors import install_hint
 from tfssvae.serving import Client
 
 pytestmark = pytest.mark.xdist_group("client")

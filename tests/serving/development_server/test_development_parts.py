@@ -19,7 +19,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from tfssvae import cli
-from tfssvae.checks import install_hint
+from tfssvae.library_errors import install_hint
 from tfssvae.serving import development
 from tfssvae.serving.development import server
 from tfssvae.serving.development.batching import Batcher

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, Protocol, TypedDict
 
 from numpy.typing import NDArray
 
-from tfssvae.checks import InputError, install_hint
+from tfssvae.checks import InputError
+from tfssvae.library_errors import install_hint
 
 # Numbers of TensorFlow's data types; text and bfloat16 have no place in numpy.
 DTYPES = {

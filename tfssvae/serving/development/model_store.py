@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfssvae.checks import InputError, reason
+from tfssvae.checks import InputError
+from tfssvae.library_errors import reason
 from tfssvae.serving.development.failure import Failure
 from tfssvae.serving.development.loaded_model import LoadedModel, has_saved_model
 

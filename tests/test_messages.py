@@ -105,7 +105,9 @@ def test_install_hints_name_the_packages_of_a_wheel(monkeypatch, tmp_path):
 
 def test_install_hints_of_a_copy_without_metadata(tmp_path):
     (tmp_path / "tfssvae").mkdir()
-    (tmp_path / "tfssvae/checks.py").write_text((ROOT / "tfssvae/checks.py").read_text())
+    (tmp_path / "tfssvae/library_errors.py").write_text(
+        (ROOT / "tfssvae/library_errors.py").read_text()
+    )
     code = (
         "import sys, importlib.metadata as m, numpy; m.distributions = None\n"
         "def absent(name): raise m.PackageNotFoundError(name)\n"

@@ -1,4 +1,4 @@
-"""What errors of outside libraries say, in one line, and how packages that are missing are installed."""
+"""What errors of outside libraries say, in one line, and how missing packages are installed."""
 
 import re
 import shlex

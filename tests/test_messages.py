@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 import tfssvae
-from tfssvae import checks, networks
+from tfssvae import library_errors, networks
 from tfssvae.checks import InputError
 from tfssvae.library_errors import install_hint, reason
 
@@ -87,7 +87,7 @@ def test_install_hints_name_the_checkout():
 
 
 def test_install_hints_name_the_packages_of_a_wheel(monkeypatch, tmp_path):
-    monkeypatch.setattr(checks, "__file__", str(tmp_path / "tfssvae" / "checks.py"))
+    monkeypatch.setattr(library_errors, "__file__", str(tmp_path / "tfssvae" / "library_errors.py"))
     monkeypatch.setattr(
         "importlib.metadata.requires",
         lambda name: [

@@ -82,6 +82,15 @@ def add_settings(parser) -> None:
         help="only these classes (names or numbers) have labels",
     )
     parser.add_argument(
+        "--num-classes", type=int, metavar="K", help="number of classes, where the data do not say"
+    )
+    parser.add_argument(
+        "--classes",
+        nargs="+",
+        metavar="NAME",
+        help="the rows of these classes alone, numbered anew in this order",
+    )
+    parser.add_argument(
         "--clusters",
         type=int,
         metavar="K",
@@ -241,6 +250,8 @@ def configuration(options, seed: int) -> dict[str, Any]:
             "labels_per_class": options.labels_per_class,
             "label_fraction": options.label_fraction,
             "labelled_classes": options.labelled_classes,
+            **({} if options.num_classes is None else {"num_classes": options.num_classes}),
+            **({} if options.classes is None else {"classes": options.classes}),
             "clusters": options.clusters,
             "validation": _count_or_fraction(options.validation),
             "data_dir": options.data_dir,

@@ -224,9 +224,10 @@ def _count_classes(labels: Mapping[str, tuple[Any, Any]], name: str, in_file: bo
 
 def _in_load(known: NDArray[np.int32], shown: str) -> str:
     return (
-        f"to number them anew, load with num_classes={known[-1] + 1} and classes=[{shown}]; if the"
-        f" other classes just have no example, with num_classes={known[-1] + 1} alone (or"
-        " class_names in an npz file)"
+        f"to number them anew, load with num_classes={known[-1] + 1} and classes=[{shown}]"
+        f" (--num-classes {known[-1] + 1} --classes {shown.replace(',', '')}); if the other classes"
+        f" just have no example, with num_classes={known[-1] + 1} alone (or class_names in an npz"
+        " file)"
     )
 
 

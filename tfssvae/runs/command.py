@@ -13,6 +13,8 @@ _DATA = (
     "labels_per_class",
     "label_fraction",
     "labelled_classes",
+    "num_classes",
+    "classes",
     "clusters",
     "validation",
     "data_dir",

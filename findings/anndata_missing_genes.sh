@@ -15,8 +15,9 @@
 # Seen sparse False with sparse True: [[1, 1, 0], [0, 1, 1]], uint16, sparse: True
 # Seen sparse, fill_value=nan: [[1.0, 1.0, nan], [nan, 1.0, 1.0]], float64, sparse: True
 #
-# What we do about it: counts with NaN are refused; zeros cannot be told from measured ones, so
-# joined tables should use join="inner", or name fill_value, before they reach a model.
+# What we do about it: arrays with NaN are refused (tfssvae/checks.py); zeros cannot be told from
+# measured ones, so tables should be joined with join="inner", or with fill_value named, before they
+# reach a model.
 set -euo pipefail
 script=$(realpath "$0")
 work=$(mktemp -d)

@@ -18,8 +18,8 @@
 # Seen written and read: {'a': 0, 'c': 1}
 # Seen remove_unused_categories=False: {'a': 0, 'c': 2}
 #
-# What we do about it: class indices are made from names over the whole data set, once, before it is
-# split; a reader of AnnData should use names, not cat.codes.
+# What we do about it: class indices should be made from names over the whole data set, once, before
+# it is split: never from cat.codes of a part.
 set -euo pipefail
 script=$(realpath "$0")
 work=$(mktemp -d)

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # The gradient of a bias stops at 256 rows in bfloat16 on a CPU.
-# 
+#
 # Guess: under "mixed_bfloat16" the gradient of a layer's bias is a sum over the batch, kept in
 # float32 inside the kernel like the product that gives the gradient of its weights.
-# Seen: TensorFlow's BiasAddGrad adds up in bfloat16, one row after the other. From 256 on, adding 1
-# changes nothing, so a Dense bias gets 256 where 5000 is right, with and without XLA, and a
+# Found: TensorFlow's BiasAddGrad adds up in bfloat16, one row after the other. From 256 on, adding
+# 1 changes nothing, so a Dense bias gets 256 where 5000 is right, with and without XLA, and a
 # convolution 256 where 3200 is right (rows times pixels). Weights and a broadcast addition are
 # right; float16 is right here.
 #

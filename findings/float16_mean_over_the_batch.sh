@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # A mean over the first axis in float16 stops growing at 2048 rows; the same mean over the last axis
 # is right.
-# 
+#
 # Guess: tf.reduce_mean of half-precision numbers adds up in float32, whichever axis it runs over.
-# Seen: over axis 0 TensorFlow's kernel on a CPU adds row to row in float16, where 2048 + 1 is 2048:
-# the mean of 4096 ones is 0.5, that of 20,000 is 0.1. Over all axes, over the last axis, under XLA,
-# in bfloat16 and through keras.ops.mean it is 1. The gradient of a broadcast addition is such a
-# sum, so it stops at 2048 too.
+# Found: over axis 0 TensorFlow's kernel on a CPU adds row to row in float16, where 2048 + 1 is
+# 2048: the mean of 4096 ones is 0.5, that of 20,000 is 0.1. Over all axes, over the last axis,
+# under XLA, in bfloat16 and through keras.ops.mean it is 1. The gradient of a broadcast addition is
+# such a sum, so it stops at 2048 too.
 #
 # Versions: tensorflow 2.21.0, keras 3.15.1, numpy 2.4.6, Python 3.11, CPU.
 #

@@ -17,8 +17,8 @@
 # Seen in a dict, in a batch: [2, None, 0, 1] object
 # Seen marked by -1: [2, -1, 0, 1]
 #
-# What we do about it: missing labels are -1 from the first step of every reader on; rows and labels
-# are kept in one record.
+# What we do about it: a reader by grain should write missing labels as -1 in its first step and
+# keep row and label in one record.
 set -euo pipefail
 script=$(realpath "$0")
 work=$(mktemp -d)

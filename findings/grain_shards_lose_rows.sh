@@ -23,8 +23,8 @@
 # Seen slices: [[0, 3, 6, 9], [1, 4, 7], [2, 5, 8]]
 # Seen shuffled, then sliced: [[0, 7, 1, 2], [4, 8, 9], [6, 3, 5]]
 #
-# What we do about it: rows of a step are a permutation that our own driver draws from (seed, step),
-# the same on every worker (docs/performance.md); with grain use MapDataset: shuffle, then slice.
+# What we do about it: our rows of a step are drawn from (seed, step) by the driver itself; a
+# pipeline by grain should be a MapDataset, shuffled, then sliced.
 set -euo pipefail
 script=$(realpath "$0")
 work=$(mktemp -d)

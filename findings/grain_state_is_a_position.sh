@@ -18,8 +18,8 @@
 # Seen state after one batch of 4: {'next_index': 4}
 # Seen goes on in batches of 4: [[8, 3, 1, 9]] and of 2: [[8, 3]]
 #
-# What we do about it: a run's state names seed, batch sizes and data, and a resume with others is
-# refused (tfssvae/runs); the rows of a step are a function of (seed, step).
+# What we do about it: our rows of a step are a function of (seed, step), so no iterator is saved; a
+# pipeline by grain should store its seed and batch size beside the state and compare them.
 set -euo pipefail
 script=$(realpath "$0")
 work=$(mktemp -d)

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Keras joins a masked sequence with another input: Concatenate turns the mask to all True, Add
 # drops it.
-# 
+#
 # Guess: a step that one of the joined inputs masks stays masked (Keras 2 took the and of the
 # masks), or Keras warns, as it does when a mask is lost in a Flatten.
-# Seen: Concatenate of a masked and an unmasked sequence gives a mask that is True at every step: a
+# Found: Concatenate of a masked and an unmasked sequence gives a mask that is True at every step: a
 # missing mask counts as True and the masks are joined by "or". Add, Multiply and Average with an
 # unmasked input give no mask at all, without a warning. A class vector repeated along time and
 # joined to a padded sequence therefore makes an LSTM read the padding.

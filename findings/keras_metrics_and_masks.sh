@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Half of Keras's metrics skip masked rows, the other half count them.
-# 
+#
 # Guess: a prediction that carries a mask (`_keras_mask`, as layers after Masking set it) is scored
 # on the rows that the mask keeps, by every metric: all of them go through the same update.
-# Seen: metrics that are means of a function honour it (accuracy, cross-entropy, MeanSquaredError,
+# Found: metrics that are means of a function honour it (accuracy, cross-entropy, MeanSquaredError,
 # CosineSimilarity), TruePositives and PearsonCorrelation too; Precision, Recall, AUC, F1Score,
 # MeanIoU, RootMeanSquaredError and R2Score count the masked rows. So the root of the mean squared
 # error is not the square root of the mean squared error, and Precision does not agree with

@@ -23,8 +23,8 @@
 # Seen LabelSpreading: sums of the distributions 1.0 1.0 1.0 0.0 0.0
 # Seen LabelSpreading: a new row at 30: 0 [nan, nan]
 #
-# What we do about it: such a baseline is fitted on scaled codes and the rows whose distribution is
-# zero are counted before its accuracy is quoted.
+# What we do about it: nothing of ours fits it; as a baseline it should be fitted on scaled codes,
+# and the rows whose distribution is zero counted before an accuracy is quoted.
 set -euo pipefail
 script=$(realpath "$0")
 work=$(mktemp -d)

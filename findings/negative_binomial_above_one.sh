@@ -25,8 +25,8 @@
 # Seen scvi, mean 1e+07: samples have 1.0e+07
 # Seen scvi, mean 1e+10: samples have 1.0e+08
 #
-# What we do about it: comparisons with these libraries are made in float64 or at dispersions below
-# 1e4; a likelihood of counts is tested against SciPy over 1e-8 to 1e8.
+# What we do about it: a likelihood of counts is to be tested against SciPy over dispersions of 1e-8
+# to 1e8, and compared with these libraries in float64.
 set -euo pipefail
 script=$(realpath "$0")
 work=$(mktemp -d)

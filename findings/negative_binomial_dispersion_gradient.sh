@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # TensorFlow Probability's negative binomial in float32: the log probability is right, its gradient
 # by the dispersion is not.
-# 
+#
 # Guess: where NegativeBinomial.log_prob is right to six digits, so is its gradient by total_count.
-# Seen: the value is computed from a careful lbeta, the gradient from a difference of digammas,
+# Found: the value is computed from a careful lbeta, the gradient from a difference of digammas,
 # which cancels. At total_count 1e8 (nearly Poisson) it has the wrong sign and six times the size,
 # at 1e-8 and a count of 0 it is exactly 0 where -3.05 is right, at 1e-6 the second digit is wrong.
 # The gradient by the logits is right everywhere. A learned dispersion that has gone far out is
@@ -33,8 +33,8 @@
 # Seen   float32: log prob -1.82, by total_count -5.1e-08, by logits 0.86
 # Seen   float64: log prob -1.82, by total_count 8.6e-09, by logits 0.86
 #
-# What we do about it: a likelihood of counts keeps its dispersion within bounds where the float32
-# gradient is right (about 1e-4 to 1e4), or takes the gradient of the dispersion in float64.
+# What we do about it: a likelihood of counts should keep its dispersion where the float32 gradient
+# is right (about 1e-3 to 1e4), or compute it in float64.
 set -euo pipefail
 script=$(realpath "$0")
 work=$(mktemp -d)

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # tf.where in an ONNX file is arithmetic: what is infinite in the branch not taken comes out as NaN.
-# 
+#
 # Guess: tf2onnx writes tf.where as ONNX's operator Where, which selects. So the usual guard
 # (compute both branches, select the finite one) holds in the file.
-# Seen: for opset 13 and 18 tf2onnx 1.17 writes cond * x + not(cond) * y. Zero times infinity is
+# Found: for opset 13 and 18 tf2onnx 1.17 writes cond * x + not(cond) * y. Zero times infinity is
 # NaN, so a softplus guarded at 20, a logarithm guarded at 0 and even tf.where(is_finite(x), x, 0)
 # give NaN in onnxruntime where TensorFlow gives a number. tf.math.divide_no_nan becomes a real
 # Where and holds.

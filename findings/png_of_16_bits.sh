@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # One PNG of 16 bits has four readings: its high byte, the value cut at 255, the value itself, the
 # value by 65535.
-# 
+#
 # Guess: a library that returns bytes for a 16-bit picture scales it, and Pillow's convert("RGB")
 # and TensorFlow's decode_png give the same picture.
-# Seen: tf.io.decode_png takes the high byte (1000 becomes 3). Pillow's convert("L") and
+# Found: tf.io.decode_png takes the high byte (1000 becomes 3). Pillow's convert("L") and
 # convert("RGB") cut at 255 (1000 becomes 255, nearly all of the picture white).
 # keras.utils.load_img cuts in colour mode "rgb" and gives the values of 0 to 65535 in "grayscale",
 # where others are in 0 to 255; image_dataset_from_directory of the same Keras gives the high byte.

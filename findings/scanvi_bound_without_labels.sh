@@ -19,9 +19,8 @@
 # Seen a batch of all: 30 cells, 30 with labels; beside it: 30 with labels
 # Seen a batch of all: 30 cells, 0 with labels; beside it: 30 with labels
 #
-# What we do about it: our m1m2 has the labelled bound of the paper; a comparison with scANVI says
-# so, and its ratio is compared with our classification weight times the part of rows that have
-# labels.
+# What we do about it: our m1m2 has the labelled bound of the paper; a comparison with scANVI should
+# say that it lacks it, and that its ratio weighs a mean over labelled cells.
 set -euo pipefail
 script=$(realpath "$0")
 work=$(mktemp -d)

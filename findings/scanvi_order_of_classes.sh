@@ -16,8 +16,8 @@
 # Seen classes ['a', 'b', 'c'], unlabelled 'unlabelled': columns ['a', 'b', 'c']
 # Seen classes ['A', 'B', 'C'], unlabelled 'unlabelled': columns ['A', 'B', 'C']
 #
-# What we do about it: comparisons with scANVI reindex its columns by name; our classes are in the
-# order of data.class_names.
+# What we do about it: our probabilities are in the order of the sorted classes; a comparison with
+# scANVI should reindex its columns by name.
 set -euo pipefail
 script=$(realpath "$0")
 work=$(mktemp -d)

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Floats become other bytes under XLA: the plain cast to uint8 wraps around, XLA's saturates.
-# 
+#
 # Guess: tf.cast of a float outside 0..255 to uint8 gives the same byte in both engines (or is at
 # least the same kind of wrong).
-# Seen, on x86: 300 is 44 in the plain graph and 255 under XLA, -1 is 255 and 0, 1e10 is 0 and 255.
+# Found, on x86: 300 is 44 in the plain graph and 255 under XLA, -1 is 255 and 0, 1e10 is 0 and 255.
 # To int32, 3e9 and NaN are -2147483648 in the plain graph; under XLA 3e9 is 2147483647 and NaN is
 # 0. A picture whose decoder overshoots has black specks in one engine and white ones in the other;
 # a label made of NaN becomes class 0 under XLA.

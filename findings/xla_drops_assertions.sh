@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Under XLA no check in the graph is left, and an index out of range is answered four ways.
-# 
+#
 # Guess: jit_compile=True either keeps tf.debugging assertions or refuses to compile them (as it
 # refuses tf.print of a tensor).
-# Seen: tf.debugging.assert_less, tf.debugging.check_numerics and validate_args=True of TensorFlow
+# Found: tf.debugging.assert_less, tf.debugging.check_numerics and validate_args=True of TensorFlow
 # Probability raise in the plain graph and vanish without a word under XLA: the function returns the
 # numbers that they forbid. Operations that check their own input stop checking as well: tf.gather
 # takes the nearest row, a segment sum and a scatter leave the row out, sparse cross-entropy gives

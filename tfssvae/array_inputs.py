@@ -6,7 +6,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfssvae.checks import InputError, check_images, check_labels, check_probabilities
+from tfssvae.checks import (
+    InputError,
+    check_images,
+    check_labels,
+    check_probabilities,
+    refuse_masked,
+)
 
 _IMAGES = ("labelled", "unlabelled")
 _PARTS = ": tfssvae.data.from_arrays(x, y), y -1 where unlabelled, gives batches of any two sizes"
@@ -83,6 +89,7 @@ def check_sample_weight(sample_weight: Any, name: str = "sample_weight") -> np.n
     Raises:
         InputError: another shape, or values that are not finite numbers of 0 or more.
     """
+    refuse_masked(sample_weight, name)
     weights = np.asarray(sample_weight)
     if weights.ndim == 2 and weights.shape[1] == 1:
         weights = weights[:, 0]
@@ -90,7 +97,8 @@ def check_sample_weight(sample_weight: Any, name: str = "sample_weight") -> np.n
         raise InputError(
             f"{name} must be one number per example, (n,), got {weights.shape} {weights.dtype}"
         )
-    weights = weights.astype(np.float32)
+    with np.errstate(over="ignore"):  # what float32 does not hold becomes infinite
+        weights = weights.astype(np.float32)
     fine = np.isfinite(weights) & (weights >= 0)
     if not fine.all():
         row = int(np.argmin(fine))

@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
-from tfssvae.checks import InputError, check_labels, check_same_length, refuse_masked
+from tfssvae.array_inputs import check_sample_weight
+from tfssvae.checks import InputError, check_labels, check_same_length
 
 _SHOWN = 5
 
@@ -114,11 +115,7 @@ def weights_of_rows(
     found = np.where(labels < 0, np.float32(1), class_weights[labels])
     if sample_weight is None:
         return found
-    refuse_masked(sample_weight, "sample_weight")
-    own = np.asarray(sample_weight, np.float32)
-    own = own[:, 0] if own.ndim == 2 and own.shape[1] == 1 else own
-    if own.ndim != 1:
-        raise InputError(f"sample_weight must have one weight per row, (n,), got {own.shape}")
+    own = check_sample_weight(sample_weight)
     check_same_length(labels, own, ("y", "sample_weight"))
     return found * own
 

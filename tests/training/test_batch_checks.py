@@ -165,6 +165,12 @@ def test_one_weight_is_not_spread_over_rows(eager):
         eager.fit(tf.data.Dataset.from_tensors(({"unlabelled": X}, None, np.ones(12))), verbose=0)
 
 
+@pytest.mark.parametrize("weight", [1e39, np.inf, np.nan, -1.0])
+def test_weights_that_float32_does_not_hold_are_refused(eager, weight):
+    with pytest.raises(tfssvae.InputError, match=r"sample_weight\[7\] is"):
+        eager.fit(X, Y, sample_weight=with_value(np.ones(12), weight), verbose=0)
+
+
 def test_zipped_pairs_are_told_the_right_structure(eager):
     labelled, unlabelled = pipeline(X, Y), tf.data.Dataset.from_tensor_slices(X).batch(4)
     for batches in (

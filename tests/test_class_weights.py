@@ -68,7 +68,7 @@ def test_one_hot_rows_weigh_what_their_class_weighs():
     [
         ([0, 3], None, r"labels 3, first at y\[1\]"),
         ([0, 1], [1.0], "y and sample_weight must have the same length, got 2 and 1"),
-        ([0, 1], np.ones((2, 2)), r"one weight per row, \(n,\), got \(2, 2\)"),
+        ([0, 1], np.ones((2, 2)), r"one number per example, \(n,\), got \(2, 2\)"),
         ([0, 1], np.ma.array([1.0, 2.0], mask=[0, 1]), r"sample_weight has 1 masked value"),
     ],
 )

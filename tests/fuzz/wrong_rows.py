@@ -171,7 +171,7 @@ def _polars(array: np.ndarray):
 
 HOLDING = {
     "array": np.asarray,
-    "list": lambda a: a.tolist(),
+    "list": lambda a: a.tolist() if a.ndim else a,
     "tensor": lambda a: tf.constant(_native(a)),
     "Fortran": np.asfortranarray,
     "backwards": lambda a: a[::-1].copy()[::-1] if a.ndim else a,

@@ -55,10 +55,12 @@ def test_a_wrong_value_is_refused(road, kind, rows, place):
 
 
 @pytest.mark.parametrize(("road", "kind"), cells(CONVERTED))
-def test_a_wrong_value_becomes_what_was_meant(road, kind, rows, place, right):
+def test_a_wrong_value_becomes_what_was_meant(road, kind, rows, place, right, tmp_path):
     meant = TABLE[road][kind].meant(rows)
-    wanted = right(road) if meant is rows else ROADS[road](meant, place)
     found = ROADS[road](KINDS[kind].of(rows), place)
+    (tmp_path / "meant").mkdir()
+    other = place._replace(folder=tmp_path / "meant")
+    wanted = right(road) if meant is rows else ROADS[road](meant, other)
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 

@@ -77,6 +77,8 @@ setup(
             "selenium>=4.20,<5",  # of the page, where Chromium and its driver are installed
             "pyyaml>=6,<7",
             "hypothesis>=6.130,<7",
+            "pandas>=2.2",
+            "polars>=1",
             *SERVING,
             *CONVERT,
             *DOCS,

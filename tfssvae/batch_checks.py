@@ -65,6 +65,8 @@ def checked_images(x) -> tf.Tensor:
     """
     x = _as_tensor(x, "images")
     check_image_type(x.dtype)
+    if x.shape.rank == 0:
+        raise InputError("images must be batches, (batch, ...), got single numbers: batch them")
     if not x.dtype.is_floating:
         return x
     low, high = tf.reduce_min(x), tf.reduce_max(x)

@@ -12,6 +12,7 @@ import time
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 
@@ -117,20 +118,18 @@ def test_data_from_arrays_and_files(tmp_path):
     for_long(search)
 
 
+def seen(parts):
+    """Return what a step sees of a batch before its loss."""
+    x = {name: part for name, part in parts.items() if name not in ("y", "weights")}
+    data = x.get("x", x), parts["y"], parts.get("weights")
+    batch = make_batch(checked_batch(data, K), IMAGE, K, Noise(0, 0))
+    return batch.images, batch.labels, batch.weights
+
+
 @functools.lru_cache(maxsize=300)
 def graph_of(specs):
-    """Return what a step does with a batch before its loss, traced for tensors of some types."""
-    names, specs = specs[0], list(specs[1:])
-
-    @tf.function(input_signature=specs, autograph=False)
-    def seen(*tensors):
-        parts = dict(zip(names, tensors, strict=True))
-        y, weights = parts.pop("y"), parts.pop("weights", None)
-        x = parts.get("x", parts)
-        batch = make_batch(checked_batch((x, y, weights), K), IMAGE, K, Noise(0, 0))
-        return batch.images, batch.labels, batch.weights
-
-    return seen.get_concrete_function()
+    """Return `seen`, traced for tensors of such names, types and shapes."""
+    return tf.function(seen, autograph=False).get_concrete_function(dict(specs))
 
 
 def parts_of(rows: Rows):
@@ -140,14 +139,11 @@ def parts_of(rows: Rows):
     return {name: tf.constant(part) for name, part in {**images, "y": rows.y, **weights}.items()}
 
 
-def in_graph(rows: Rows):
-    """Return what a step sees of a batch, in a graph that was traced for any number of rows."""
-    parts = parts_of(rows)
-    specs = (
-        tf.TensorSpec([None, *t.shape[1:]] if t.shape else [], t.dtype) for t in parts.values()
-    )
-    with input_errors():
-        return graph_of((tuple(parts), *specs))(*parts.values())
+def in_graph(parts):
+    """Return `seen` of a graph that was traced for any number of rows."""
+    shapes = {name: [None, *t.shape[1:]] if t.shape else [] for name, t in parts.items()}
+    specs = tuple((name, tf.TensorSpec(shapes[name], t.dtype)) for name, t in parts.items())
+    return graph_of(specs)(parts)
 
 
 def of_tensors(rows: Rows):
@@ -175,11 +171,13 @@ def has_nan(y):
     return bool((y != y).any())
 
 
-def test_batches_in_a_graph():
-    @examples(2)
+@pytest.mark.parametrize(("road", "factor"), [(seen, 20), (in_graph, 2)])
+def test_batches(road, factor):
+    @examples(factor)
     @given(rows_of_tensors())
     def search(rows):
-        judge(passed(lambda: in_graph(rows)), of_tensors(rows), rows)
+        with_sentences = input_errors()(lambda: road(parts_of(rows)))
+        judge(passed(with_sentences), of_tensors(rows), rows)
 
     for_long(search)
 
@@ -197,9 +195,9 @@ def test_steps():
         y, weights = parts.pop("y"), parts.pop("weights", None)
         wanted = of_tensors(rows)
 
+        @input_errors()
         def step():
-            with input_errors():
-                return model.train_step((parts.get("x", parts), y, weights))
+            return model.train_step((parts.get("x", parts), y, weights))
 
         logs = passed(step)
         try:

@@ -79,7 +79,7 @@ def labels(y: Any, classes: int) -> Truth | None:
         missing = np.False_
     array = np.asarray(y)
     missing = np.array([_is_missing(v) for v in array.ravel()], bool).reshape(array.shape) | missing
-    with_numbers = numbers(np.where(missing, -1, array) if missing.any() else array)
+    with_numbers = numbers(np.where(missing, -1, array.astype(object)) if missing.any() else array)
     if with_numbers is None or with_numbers.value.ndim not in (1, 2):
         return None
     values, plain = with_numbers

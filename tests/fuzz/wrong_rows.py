@@ -18,10 +18,13 @@ _ODD = (
     *(0.5, 1.0 + 1e-7, 1.0 + 1e-5, -1e-7, -1e-5, 1.001, 2.0, 16.0, 255.0, 256.0, 65535.0, -1.0),
     *(np.nan, np.inf, -np.inf, 1e30, 2.0**31, 2.0**32 + 1, 2.0**63, -0.0, 5e-324),
 )
-_LABELS = (
-    *(-1, -2, K - 1, K, K + 1, 127, 255, 2.7, 0.5, -0.5, 1e-9, 2.0**31, 2.0**32, -(2.0**63)),
-)
 _NOT_NUMBERS = (np.nan, np.inf, -np.inf)
+_ODD_LABELS = {
+    "no class": (-2, K, K + 1, 127, 255, 2.0**31, 2.0**32, 2.0**32 + 1, -(2.0**63)),
+    "fraction": (2.7, 0.5, -0.5, 1e-9, K - 0.1),
+    "not a number": _NOT_NUMBERS,
+}
+_LABEL_FAULTS = (*_ODD_LABELS, "number", "form")
 _WEIGHTS = (*_NOT_NUMBERS, -1, -1e-9, 1e39, 1e300, 2.0**40)
 _RANGES = (1, 16, 255, 256, 1023, 65535, 1 / 255, -1)
 SEEDS = st.integers(0, 2**16)
@@ -88,14 +91,16 @@ def labels(draw, rows, dtypes, faulty=True):
         faulty: whether one of them, their number or their form may be another one.
     """
     random = np.random.default_rng(draw(SEEDS))
+    fault = draw(st.sampled_from(_LABEL_FAULTS)) if faulty else ""
+    if fault in ("fraction", "not a number"):
+        dtypes = [other for other in dtypes if np.dtype(other).kind not in "iub"]
     dtype = np.dtype(draw(st.sampled_from(dtypes)))
-    fault = draw(st.sampled_from(["one", "not a number", "number", "form"])) if faulty else ""
     count = max(0, rows + draw(st.sampled_from([1, -1, -rows]))) if fault == "number" else rows
     least, most = (0, 2) if dtype.kind == "b" else (-1 if dtype.kind in "if" else 0, K)
     values = random.integers(least, most, count).astype(np.float64)
-    if fault in ("one", "not a number"):
-        odd = _LABELS if fault == "one" else _NOT_NUMBERS
-        values[draw(st.integers(0, count - 1))] = draw(st.sampled_from(odd))
+    if fault in _ODD_LABELS:
+        odd = draw(st.sampled_from(_ODD_LABELS[fault]))
+        values[draw(st.integers(0, count - 1))] = odd
     form = draw(st.sampled_from(["plain", "plain", "column", "one-hot"]))
     if fault == "form":
         form = draw(st.sampled_from(["two columns", "soft"]))
@@ -171,7 +176,7 @@ def _polars(array: np.ndarray):
 
 HOLDING = {
     "array": np.asarray,
-    "list": lambda a: a.tolist(),
+    "list": lambda a: a.tolist() if a.ndim else a,
     "tensor": lambda a: tf.constant(_native(a)),
     "Fortran": np.asfortranarray,
     "backwards": lambda a: a[::-1].copy()[::-1] if a.ndim else a,

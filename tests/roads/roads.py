@@ -91,9 +91,14 @@ def classifier(rows: Rows, place: Place) -> np.ndarray:
 # In batches ----------------------------------------------------------------------------------
 
 
+def pipeline_of(rows: Rows) -> tf.data.Dataset:
+    """Return one batch, whose parts may differ in length."""
+    return tf.data.Dataset.from_tensors(_packed(rows))
+
+
 def tf_data(rows: Rows, place: Place) -> np.ndarray:
     """Send a pipeline of batches of a known shape."""
-    return _logs(model_of(8, 8, 1), tf.data.Dataset.from_tensors(_packed(rows)))
+    return _logs(model_of(8, 8, 1), pipeline_of(rows))
 
 
 def generator(rows: Rows, place: Place) -> np.ndarray:

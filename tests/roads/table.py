@@ -26,6 +26,10 @@ class Cell(NamedTuple):
     meant: Callable[[Rows], Rows] = lambda rows: rows
 
 
+def _without_first_label(rows: Rows) -> Rows:
+    return rows._replace(y=np.concatenate([[-1], rows.y[1:]]))
+
+
 def _by_own_limits(rows: Rows) -> Rows:
     span = np.ptp(rows.x, axis=0)
     x = (rows.x - rows.x.min(axis=0)) / np.where(span, span, 1)
@@ -40,6 +44,7 @@ _OWN_LIMITS = Cell(
 )
 _ANY_CLASS = Cell(IMPOSSIBLE, "every label but -1 is a class, K is their number")
 _CLASS_NAMES = Cell(CONVERTED, "text names classes")
+_NO_LABEL = Cell(CONVERTED, "NaN is no label where data enter, as -1 is", _without_first_label)
 _8_BITS = Cell(IMPOSSIBLE, "image files hold whole numbers")
 _NAMED = Cell(IMPOSSIBLE, "the name of the folder in which an image lies is its class")
 _SEPARATE = Cell(IMPOSSIBLE, "a request holds images or labels, not both")
@@ -48,7 +53,8 @@ _JSON = Cell(CONVERTED, "whole numbers of JSON have no type; those in 0..255 are
 
 _WITHOUT_WEIGHTS = {"weight below 0": _NO_WEIGHTS, "one weight for all": _NO_WEIGHTS}
 _FRAME = {"int64 in 0..255": _PIXELS, "channels first": _TWO_AXES}
-_FILE = {"int64 in 0..255": _PIXELS, **_WITHOUT_WEIGHTS}
+_OTHER_FILE = {"int64 in 0..255": _PIXELS, **_WITHOUT_WEIGHTS}
+_FILE = {**_OTHER_FILE, "NaN label": _NO_LABEL}
 _EXCEPTIONS = {
     "numpy array": {"int64 in 0..255": _PIXELS},
     "tensor": {"int64 in 0..255": _PIXELS},
@@ -59,6 +65,7 @@ _EXCEPTIONS = {
         "int64 in 0..255": _OWN_LIMITS,
         "K": _ANY_CLASS,
         "-2": _ANY_CLASS,
+        "NaN label": _NO_LABEL,
         "text label": _CLASS_NAMES,
     },
     "`tf.data`": {},
@@ -72,7 +79,7 @@ _EXCEPTIONS = {
         **dict.fromkeys(LABELS, _NAMED),
         **_WITHOUT_WEIGHTS,
     },
-    "`tfds:NAME`": {**_FILE, "a label too few": _ONE_BY_ONE},
+    "`tfds:NAME`": {**_OTHER_FILE, "a label too few": _ONE_BY_ONE},
     "shards": _FILE,
     "command line": _FILE,
     "exported model": {"a label too few": _SEPARATE, **_WITHOUT_WEIGHTS},

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.roads.roads import ROADS, Refused
+from tests.roads.roads import ROADS, Refused, model_of, pipeline_of
 from tests.roads.table import CONVERTED, IMPOSSIBLE, REFUSED, TABLE, markdown
 from tests.roads.wrong_values import KINDS
 from tfssvae.checks import InputError
@@ -55,11 +55,39 @@ def test_a_wrong_value_is_refused(road, kind, rows, place):
 
 
 @pytest.mark.parametrize(("road", "kind"), cells(CONVERTED))
-def test_a_wrong_value_becomes_what_was_meant(road, kind, rows, place, right):
+def test_a_wrong_value_becomes_what_was_meant(road, kind, rows, place, right, tmp_path):
     meant = TABLE[road][kind].meant(rows)
-    wanted = right(road) if meant is rows else ROADS[road](meant, place)
     found = ROADS[road](KINDS[kind].of(rows), place)
+    (tmp_path / "meant").mkdir()
+    other = place._replace(folder=tmp_path / "meant")
+    wanted = right(road) if meant is rows else ROADS[road](meant, other)
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+VALUES = ["floats in 0..255", "NaN", "K", "-2", "2.7", "NaN label", "weight below 0"]
+
+
+@pytest.mark.parametrize("kind", VALUES)
+def test_xla_leaves_no_check_out(kind, rows):
+    model = model_of(8, 8, 1, jit_compile=True)
+    with pytest.raises(InputError, match=KINDS[kind].found):
+        model.evaluate(pipeline_of(KINDS[kind].of(rows)), verbose=0)
+
+
+def test_xla_ends_a_training_step_before_it_changes_anything(rows):
+    model = model_of(8, 8, 1, jit_compile=True)
+    before = [weight.numpy() for weight in model.weights]
+    with pytest.raises(InputError, match="255"):
+        model.fit(pipeline_of(KINDS["floats in 0..255"].of(rows)), verbose=0)
+    for weight, value in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(weight, value)
+
+
+def test_xla_takes_right_rows(rows, right):
+    model = model_of(8, 8, 1, jit_compile=True)
+    logs = model.evaluate(pipeline_of(rows), verbose=0, return_dict=True)
+    found = [logs[name] for name in sorted(logs)]
+    np.testing.assert_allclose(found, right("`tf.data`"), rtol=1e-4, atol=1e-5)
 
 
 def test_what_is_impossible_has_a_reason():

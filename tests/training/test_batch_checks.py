@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import tfssvae
 from tfssvae.batch_checks import checked_batch, checked_images, checked_labels, input_errors
+from tfssvae.checks import InputError
 from tfssvae.models import M2
 
 SHAPE, K = (4, 4, 1), 3
@@ -315,3 +316,8 @@ def test_class_weights_are_weights_of_labelled_rows(eager):
             eager.fit(pipeline(X, y), class_weight=wrong, verbose=0)
     with pytest.raises(tfssvae.InputError, match="give each its sample weights"):
         eager.fit(((X, y) for _ in range(1)), class_weight=weights, verbose=0, shuffle=False)
+
+
+def test_single_numbers_are_no_batch_of_images():
+    with pytest.raises(InputError, match=r"must be batches, \(batch, \.\.\.\)"):
+        checked_batch((tf.constant(0.5), tf.constant([0])), K)

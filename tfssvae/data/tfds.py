@@ -472,7 +472,7 @@ def _whole_labels(labels: Any, key: str) -> Any:
     labels = np.asarray(labels)
     if labels.dtype.kind not in "iu" or labels.ndim > 1:
         raise InputError(
-            f'The feature "{key}" is not one integer per image: pass label_key with the name of a'
-            f" feature that is."
+            f'The feature "{key}" is not one integer per image but {labels.dtype}: pass label_key'
+            f" with the name of a feature that is."
         )
     return labels

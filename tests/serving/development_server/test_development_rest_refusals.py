@@ -55,7 +55,7 @@ WRONG = [
     ),
     (
         {"signature_name": "generate", "inputs": {"labels": [10], "seed": 1}},
-        r"^assertion failed: \[labels must be in 0\.\.9\]",
+        r"^assertion failed: \[labels must be in 0\.\.9; found labels from\] \[10\] \[to\] \[10\]$",
     ),
     (
         {"signature_name": "classify_float", "instances": [np.full((8, 8, 1), np.nan).tolist()]},

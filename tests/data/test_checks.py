@@ -159,7 +159,7 @@ def test_labels_become_int32(given, num_classes, expected):
         ([[0, 1], [1, 0]], None, r"got \(2, 2\) with num_classes=None"),
         ([[0, 1], [1, 0]], 3, r"got \(2, 2\) with num_classes=3"),
         ([[0, 1], [1, 1]], 2, r"one-hot .* row 1 is not"),
-        ([[0, 1], [0, 0]], 2, r"row 1 is not"),
+        ([[0, 1], [0, 2]], 2, r"row 1 is not"),
         ([[0.9, 0.1], [0, 1]], 2, r"row 0 is not"),
         (np.zeros((2, 2, 2)), 2, r"got \(2, 2, 2\)"),
         (0, 2, r"got \(\)"),
@@ -216,3 +216,9 @@ def test_channels_first_are_refused(shape):
 @pytest.mark.parametrize("shape", [(5, 3, 3, 3), (5, 3, 32, 1), (5, 4, 4, 3), (5, 1, 30, 3)])
 def test_small_images_are_no_channels(shape):
     assert check_images(np.zeros(shape, np.uint8)).shape == shape
+
+
+def test_rows_of_zeros_have_no_label():
+    np.testing.assert_array_equal(check_labels([[0, 1], [0, 0], [1, 0]], 2), [1, -1, 0])
+    with pytest.raises(InputError, match=r"labels -1, first at y\[1\]: labels must be in 0\.\.1"):
+        check_labels([[0, 1], [0, 0]], 2, allow_unlabelled=False)

@@ -26,6 +26,7 @@ from tests.closed_form.untapped_densities import (
 )
 from tfssvae import losses
 from tfssvae.batch import make_batch
+from tfssvae.batch_checks import checked_batch
 from tfssvae.noise import Noise
 
 
@@ -205,4 +206,4 @@ def test_labels_without_images_need_no_other_part(parts):
 )
 def test_labels_of_another_shape_are_refused(labels):
     with pytest.raises(tfssvae.InputError, match="labels without images"):
-        make_batch(({"unfeatured": labels},), (PIXELS,), K, Noise(0, 0))
+        checked_batch(({"unfeatured": labels},), K)

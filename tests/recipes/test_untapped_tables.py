@@ -75,7 +75,7 @@ def test_the_paper_leaves_the_distance_and_the_softness_of_labels_to_the_code():
 
 def config_of(row, seed=0):
     """The configuration of a run on the digits, as it is kept in config.json."""
-    return json.loads(json.dumps(_config(TABLE, row, "digits", None, seed, 2)))
+    return json.loads(json.dumps(_config(TABLE, row, "digits", {"data_dir": None}, seed, 2)))
 
 
 def test_smaller_data_have_smaller_batches():

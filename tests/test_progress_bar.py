@@ -19,7 +19,7 @@ COLUMNS = 100
 def on_a_terminal(monkeypatch, columns):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     size = os.terminal_size((columns, 24))
-    monkeypatch.setattr(shutil, "get_terminal_size", lambda: size)
+    monkeypatch.setattr(shutil, "get_terminal_size", lambda *given, **named: size)
 
 
 def lines(capsys):

@@ -72,7 +72,7 @@ def make_batch(data, input_shape, num_classes: int, noise: Noise) -> Batch:
         labelled, unlabelled = (None if y is None else x), x
     labelled = empty if labelled is None else examples(labelled, input_shape)
     unlabelled = empty if unlabelled is None else examples(unlabelled, input_shape)
-    labels = tf.zeros((0,), tf.int32) if y is None else _class_indices(y, num_classes)
+    labels = tf.zeros((0,), tf.int32) if y is None else class_indices(y, num_classes)
     known = tf.cast(labels >= 0, tf.float32)
     if weights is not None:
         known *= tf.cast(tf.reshape(weights, [-1]), tf.float32)
@@ -125,7 +125,8 @@ def _shape_and_hint(shape: tf.TensorShape, input_shape) -> str:
     return str(shape)
 
 
-def _class_indices(y, num_classes: int) -> tf.Tensor:
+def class_indices(y, num_classes: int) -> tf.Tensor:
+    """Return labels (rows,), (rows, 1) or one-hot (rows, K) as (rows,) int32, -1 where none is."""
     y = tf.convert_to_tensor(y)
     if y.shape.rank == 2 and y.shape[1] == num_classes and num_classes > 1:
         y = tf.cast(y, tf.int32)

@@ -11,6 +11,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
 from tfssvae.array_inputs import check_sample_weight
+from tfssvae.batch import class_indices
 from tfssvae.checks import InputError, check_labels, check_same_length
 
 _SHOWN = 5
@@ -151,7 +152,7 @@ def weighted_batches(
     table = tf.constant(class_weights, tf.float32)
 
     def weighted(x, y, own=None):
-        labels = _classes(y, len(class_weights))
+        labels = class_indices(y, len(class_weights))
         found = tf.gather(table, tf.clip_by_value(labels, 0, len(class_weights) - 1))
         found = tf.where(labels < 0, 1.0, found)
         if own is not None:
@@ -164,15 +165,6 @@ def weighted_batches(
         return x, y, found
 
     return batches.map(weighted, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-
-
-def _classes(y: tf.Tensor, num_classes: int) -> tf.Tensor:
-    """Return labels as (n,) int32 classes, -1 where there is none."""
-    y = tf.cast(y, tf.int32) if y.dtype == tf.bool else y
-    if y.shape.rank == 2 and y.shape[1] == num_classes and num_classes > 1:
-        one_hot = tf.argmax(y, axis=-1, output_type=tf.int32)
-        return tf.where(tf.reduce_any(y > 0, axis=-1), one_hot, -1)
-    return tf.cast(tf.reshape(y, [-1]), tf.int32)
 
 
 def _shown(classes: list[int]) -> str:

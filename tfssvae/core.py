@@ -264,15 +264,10 @@ class SemiSupervisedVAE(keras.Model):
         return self._checked_first(self._probabilities, checked_images(x))
 
     def _checked_first(self, step, data):
-        """Run what follows the checks of a step, none of which it may overtake.
-
-        Where `compile` says so XLA compiles it; of the checks it would make nothing.
-        """
+        """Run what follows the checks of a step; XLA, which drops checks, compiles this alone."""
         if self.jit_compile:
             step = tf.function(step, jit_compile=True, autograph=False, reduce_retracing=True)
-        # Counters depend on no value of the batch, and would go on without it.
-        with tf.control_dependencies([part for part in tf.nest.flatten(data) if part is not None]):
-            return step(data)
+        return step(data)
 
     @contextlib.contextmanager
     def _xla_within(self):
@@ -312,8 +307,11 @@ class SemiSupervisedVAE(keras.Model):
         gradients = tape.gradient(scaled, variables)
         if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
             gradients = with_shared_overflow(gradients)
-        self.optimizer.apply(gradients, variables)
-        self.steps_done.assign_add(1)
+        # Counters depend on no value of the batch, and would go on where a check has failed.
+        checked = [part for part in tf.nest.flatten(data) if part is not None]
+        with tf.control_dependencies([loss, *checked]):
+            self.optimizer.apply(gradients, variables)
+            self.steps_done.assign_add(1)
         return self._report(batch, rows, terms.logits, {**contributions, **raw}, counted)
 
     def _evaluate(self, data):
